@@ -1,0 +1,87 @@
+"""The journeys service: what the worker asks of it. Answers to steps are `journeys.outcome.Outcome`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import Field, JsonValue
+
+from contracts.base import Wire
+
+# Names that the service and the workflow share: the service starts and signals by name only.
+WORKFLOW = "Enrolment"
+SIGNAL_MATCHED = "matched"
+SIGNAL_INTERRUPT = "interrupt"
+TASK_QUEUE = "reis"
+
+
+class EnrolmentInput(Wire):
+    """What a workflow starts with: ids only. `journey` is the content hash of the pinned version.
+
+    `carried` is the workflow's own state after a continue-as-new.
+    """
+
+    enrolment_id: UUID
+    journey: str
+    carried: dict[str, JsonValue] | None = None
+
+
+class MatchedSignal(Wire):
+    """An event, receipt or profile change met a registered wait."""
+
+    step: str
+    visit: int
+    path: str
+    event_id: str
+
+
+class InterruptSignal(Wire):
+    """An exit criterion was met, the goal ends the journey, or somebody ended the enrolment."""
+
+    reason: Literal["exit", "goal", "ended"]
+    event_id: str
+
+
+class StepItem(Wire):
+    """One step of one enrolment. `event_id` is the event that last woke a path (ref `event`).
+
+    `confirm` asks whether a deadline that was answered before is really due (accelerated clocks).
+    """
+
+    enrolment_id: UUID
+    step: str
+    visit: int
+    event_id: str | None = None
+    confirm: bool = False
+
+
+class StepItems(Wire):
+    """`POST /v1/steps`, up to 200 at once. Each is decided once and kept under (enrolment, step, visit)."""
+
+    items: tuple[StepItem, ...] = Field(max_length=200)
+
+
+class FinishItem(Wire):
+    """The workflow's last word on an enrolment."""
+
+    enrolment_id: UUID
+    reason: str
+    event_id: str | None = None
+
+
+class FinishItems(Wire):
+    """`POST /v1/finishes`, up to 200 at once; repeating is harmless."""
+
+    items: tuple[FinishItem, ...] = Field(max_length=200)
+
+
+class EnrolRequest(Wire):
+    """`POST /v1/journeys/{key}/enrolments`: entry by API. The same `idempotency_key` enters once."""
+
+    profile_id: UUID
+    idempotency_key: str
+    entry_key: str = ""
+    properties: dict[str, JsonValue] = {}
+    at: datetime | None = None

@@ -1,0 +1,143 @@
+"""The profiles service: who a person is, what they said yes to, and what their feed carries."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import Field, JsonValue
+
+from contracts.base import Wire
+
+
+class ConsentState(StrEnum):
+    GRANTED = "granted"
+    WITHDRAWN = "withdrawn"
+
+
+class Consent(Wire):
+    """The newest entry of the consent ledger for one (channel, purpose)."""
+
+    channel: str
+    purpose: str
+    state: ConsentState
+    at: datetime
+
+
+class Profile(Wire):
+    """A person as of now. `id` is the surviving profile's, whichever id was asked for.
+
+    `identities` maps a kind (`user_id`, `anonymous_id`) to its values. `version` grows with every change.
+    """
+
+    id: UUID
+    traits: dict[str, JsonValue]
+    identities: dict[str, tuple[str, ...]]
+    consents: tuple[Consent, ...]
+    version: int
+    created_at: datetime
+
+
+class ProfileLookup(Wire):
+    """`POST /v1/profiles/lookup`: profiles by id, up to 500; merged ids answer with the survivor."""
+
+    ids: tuple[UUID, ...] = Field(max_length=500)
+
+
+class ProfilesFound(Wire):
+    """Keyed by the id asked for; unknown or erased ids are missing."""
+
+    profiles: dict[UUID, Profile]
+
+
+class ProfileUpdate(Wire):
+    """Sets traits (dotted paths reach into objects; null removes). Deduplicated on `message_id`."""
+
+    profile_id: UUID
+    message_id: str
+    set: dict[str, JsonValue]
+    timestamp: datetime
+
+
+class ProfileUpdates(Wire):
+    """`POST /v1/profiles/update`, up to 500 at once."""
+
+    updates: tuple[ProfileUpdate, ...] = Field(max_length=500)
+
+
+class ConsentEntry(Wire):
+    """One entry for the append-only ledger; who is meant by `profile_id` or by `user_id`."""
+
+    profile_id: UUID | None = None
+    user_id: str | None = None
+    channel: str
+    purpose: str
+    state: ConsentState
+    source: str
+    wording: str = ""
+    at: datetime | None = None
+
+
+class ConsentEntries(Wire):
+    """`POST /v1/consents`, up to 500 at once; all or none are written."""
+
+    entries: tuple[ConsentEntry, ...] = Field(max_length=500)
+
+
+class EventFilter(Wire):
+    """Events of one profile with any of these names, since an instant (inclusive, by event time)."""
+
+    profile_id: UUID
+    names: tuple[str, ...]
+    since: datetime
+
+
+class EventSearch(Wire):
+    """`POST /v1/events/search`: the look-back of waits, up to 500 filters at once."""
+
+    filters: tuple[EventFilter, ...] = Field(max_length=500)
+
+
+class TrackedEvent(Wire):
+    """A tracked event as stored. `id` is the event's own id, unique in Reis. Also the `data` of `event.tracked`."""
+
+    id: str
+    name: str
+    properties: dict[str, JsonValue]
+    timestamp: datetime
+
+
+class EventsFound(Wire):
+    """One list per filter, in its order; each list in order of event time."""
+
+    events: tuple[tuple[TrackedEvent, ...], ...]
+
+
+class Accepted(Wire):
+    """How many of the things sent were new (the rest were known already)."""
+
+    accepted: int
+
+
+# What the profiles feed carries; `subject` is always the (surviving) profile's id.
+EVENT_TRACKED = "event.tracked"
+PROFILE_CHANGED = "profile.changed"
+PROFILES_MERGED = "profiles.merged"
+CONSENT_CHANGED = "consent.changed"
+
+
+class ProfileChanged(Wire):
+    """`data` of `profile.changed`: the whole profile's traits as of `version`; an older version never replaces a newer."""
+
+    traits: dict[str, JsonValue]
+    version: int
+    created_at: datetime
+
+
+class ProfilesMerged(Wire):
+    """`data` of `profiles.merged`: `merged` no longer exists, its events and identities belong to the subject."""
+
+    merged: UUID
+    traits: dict[str, JsonValue]
+    version: int

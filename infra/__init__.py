@@ -1,0 +1,1 @@
+"""What every process needs and no domain knows: settings, database, feeds, HTTP, auth, clock, supervision."""

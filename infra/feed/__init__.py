@@ -1,0 +1,1 @@
+"""Ordered feeds over HTTP: an outbox on the producer's side, a durable cursor on the consumer's."""

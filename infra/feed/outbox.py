@@ -1,0 +1,245 @@
+"""The producer's side of a feed: rows written in the transaction of the change, served in commit-safe order."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import orjson
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, MetaData, SmallInteger, Table, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import UserDefinedType
+from sqlmodel.ext.asyncio.session import AsyncSession
+from uuid_utils.compat import uuid7
+
+from contracts.feed import FeedItem, FeedPage
+from infra.db import Database
+from infra.errors import Conflict
+from infra.feed.cursor import Cursor
+
+PARTITIONS = 64
+_SETTLE_SECONDS = 0.01
+_IDLE_SECONDS = 0.2
+
+
+class Xid8(UserDefinedType[int]):
+    """PostgreSQL's 64-bit transaction id."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        return "xid8"
+
+
+def partition_of(subject: str) -> int:
+    """The partition of a profile, so that several consumers can share one feed."""
+    return zlib.crc32(subject.encode()) % PARTITIONS
+
+
+def feed_tables(metadata: MetaData) -> None:
+    """Adds the producer's tables (`outbox`, `feed_epoch`, `feed_reader`) to a service's metadata."""
+    Table(
+        "outbox",
+        metadata,
+        Column("position", BigInteger, Identity(always=True), primary_key=True),
+        Column("xid", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
+        Column("id", Text, nullable=False),
+        Column("type", Text, nullable=False),
+        Column("subject", Text, nullable=False),
+        Column("partition", SmallInteger, nullable=False),
+        Column("time", DateTime(timezone=True), nullable=False),
+        Column("data", JSONB, nullable=False),
+        Index("outbox_order", "xid", "position"),
+    )
+    Table(
+        "feed_epoch",
+        metadata,
+        Column("epoch", Text, primary_key=True),
+        Column("database_oid", BigInteger, nullable=False),
+    )
+    Table(
+        "feed_reader",
+        metadata,
+        Column("name", Text, primary_key=True),
+        Column("cursor_xid", BigInteger, nullable=False),
+        Column("cursor_position", BigInteger, nullable=False),
+        Column("seen_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something to publish: its type, the profile it concerns, when (UTC) and its JSON data."""
+
+    type: str
+    subject: str
+    time: datetime
+    data: dict[str, Any]
+    id: str = ""
+
+
+_APPEND = text(
+    "INSERT INTO outbox (id, type, subject, partition, time, data) "
+    "SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:types AS text[]), CAST(:subjects AS text[]), "
+    "CAST(:partitions AS smallint[]), CAST(:times AS timestamptz[]), CAST(:datas AS jsonb[]))"
+)
+_READ = text(
+    "SELECT position, xid::text::bigint AS xid, id, type, subject, time, data FROM outbox "
+    "WHERE (xid, position) > (CAST(:xid AS xid8), :position) AND xid < pg_snapshot_xmin(pg_current_snapshot()) "
+    "AND (CAST(:partitions AS smallint[]) IS NULL OR partition = ANY(CAST(:partitions AS smallint[]))) "
+    "ORDER BY xid, position LIMIT :limit"
+)
+_HEAD = text(
+    "SELECT xid::text::bigint, position FROM outbox WHERE xid < pg_snapshot_xmin(pg_current_snapshot()) "
+    "ORDER BY xid DESC, position DESC LIMIT 1"
+)
+
+
+class Outbox:
+    """Appends to and serves one service's feed."""
+
+    def __init__(self, source: str, database: Database) -> None:
+        self.source = source
+        self._database = database
+        self._epoch: str | None = None
+        self._wakeup = asyncio.Event()
+
+    async def append(self, session: AsyncSession, happenings: Sequence[Happening]) -> None:
+        """Writes `happenings` in the caller's transaction. Call `notify` after its commit."""
+        if not happenings:
+            return
+        await session.execute(
+            _APPEND,
+            {
+                "ids": [item.id or str(uuid7()) for item in happenings],
+                "types": [item.type for item in happenings],
+                "subjects": [item.subject for item in happenings],
+                "partitions": [partition_of(item.subject) for item in happenings],
+                "times": [item.time for item in happenings],
+                "datas": [orjson.dumps(item.data).decode() for item in happenings],
+            },
+        )
+
+    def notify(self) -> None:
+        """Wakes readers that wait in this process; those elsewhere look again by themselves."""
+        self._wakeup.set()
+
+    async def read(
+        self,
+        after: str | None,
+        *,
+        limit: int,
+        wait: float,
+        partitions: Iterable[int] | None = None,
+    ) -> FeedPage:
+        """Up to `limit` items behind `after`; waits up to `wait` real seconds for the first.
+
+        Raises `Conflict` for a cursor of another epoch or one from the future: the feed was restored or
+        replaced, and the consumer has to reconcile before it starts again.
+        """
+        epoch = await self._current_epoch()
+        start = Cursor.parse(after) if after else Cursor(epoch, 0, 0)
+        if start.epoch != epoch:
+            raise Conflict(
+                f"the cursor {after} belongs to epoch {start.epoch}, this feed is in epoch {epoch}: its database "
+                "was restored or replaced. Reconcile, then start without a cursor"
+            )
+        shards = None if partitions is None else list(partitions)
+        deadline = asyncio.get_running_loop().time() + wait
+        while True:
+            self._wakeup.clear()
+            items = await self._fetch(start, limit, shards)
+            remaining = deadline - asyncio.get_running_loop().time()
+            if items or remaining <= 0:
+                return FeedPage(items=tuple(items), next=items[-1].cursor if items else str(start))
+            await self._pause(remaining)
+
+    async def head(self) -> str:
+        """The cursor of the newest item that may be read."""
+        epoch = await self._current_epoch()
+        async with self._database.read() as session:
+            row = (await session.execute(_HEAD)).first()
+        return str(Cursor(epoch, row[0], row[1]) if row else Cursor(epoch, 0, 0))
+
+    async def acknowledge(self, reader: str, after: str) -> None:
+        """Remembers how far `reader` has got, so that pruning stays behind it."""
+        cursor = Cursor.parse(after)
+        async with self._database.begin() as session:
+            await session.execute(
+                text(
+                    "INSERT INTO feed_reader (name, cursor_xid, cursor_position) VALUES (:name, :xid, :position) "
+                    "ON CONFLICT (name) DO UPDATE SET cursor_xid = excluded.cursor_xid, "
+                    "cursor_position = excluded.cursor_position, seen_at = now()"
+                ),
+                {"name": reader, "xid": cursor.transaction, "position": cursor.position},
+            )
+
+    async def prune(self, *, keep: timedelta) -> int:
+        """Deletes rows older than `keep` that every known reader has passed; returns how many."""
+        async with self._database.begin() as session:
+            result = await session.execute(
+                text(
+                    "DELETE FROM outbox WHERE time < now() - CAST(:keep AS interval) AND EXISTS (SELECT 1 FROM feed_reader) "
+                    "AND NOT EXISTS (SELECT 1 FROM feed_reader r WHERE (outbox.xid, outbox.position) > "
+                    "(CAST(r.cursor_xid::text AS xid8), r.cursor_position))"
+                ),
+                {"keep": keep},
+            )
+            return int(getattr(result, "rowcount", 0))
+
+    async def _pause(self, remaining: float) -> None:
+        try:
+            await asyncio.wait_for(self._wakeup.wait(), min(remaining, _IDLE_SECONDS))
+        except TimeoutError:
+            return
+        await asyncio.sleep(min(remaining, _SETTLE_SECONDS))
+
+    async def _fetch(self, start: Cursor, limit: int, partitions: list[int] | None) -> list[FeedItem]:
+        parameters = {
+            "xid": str(start.transaction),
+            "position": start.position,
+            "limit": limit,
+            "partitions": partitions,
+        }
+        async with self._database.read() as session:
+            rows = (await session.execute(_READ, parameters)).all()
+        return [
+            FeedItem(
+                id=row.id,
+                source=self.source,
+                type=row.type,
+                subject=row.subject,
+                time=row.time,
+                cursor=str(Cursor(start.epoch, row.xid, row.position)),
+                data=row.data,
+            )
+            for row in rows
+        ]
+
+    async def _current_epoch(self) -> str:
+        """The feed's epoch: a new one when this database is a restored or copied one (another oid)."""
+        if self._epoch is None:
+            async with self._database.begin() as session:
+                await session.execute(text("LOCK TABLE feed_epoch IN SHARE ROW EXCLUSIVE MODE"))
+                oid = (await session.execute(text("SELECT oid::bigint FROM pg_database WHERE datname = current_database()"))).scalar_one()
+                row = (await session.execute(text("SELECT epoch, database_oid FROM feed_epoch"))).first()
+                if row is None or row[1] != oid:
+                    await session.execute(text("DELETE FROM feed_epoch"))
+                    epoch = uuid4().hex[:12]
+                    await session.execute(
+                        text("INSERT INTO feed_epoch (epoch, database_oid) VALUES (:epoch, :oid)"), {"epoch": epoch, "oid": oid}
+                    )
+                else:
+                    epoch = str(row[0])
+            self._epoch = epoch
+        return self._epoch
+
+
+def new_id() -> UUID:
+    """A time-ordered id (UUID version 7, RFC 9562)."""
+    return UUID(int=uuid7().int)

@@ -1,0 +1,1 @@
+"""The whole system on one machine: embedded PostgreSQL, Temporal's dev server and every role under one supervisor."""

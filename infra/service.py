@@ -1,0 +1,207 @@
+"""What every service is made of: an app with health endpoints, problem details, background work and a server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Annotated, Any
+
+import structlog
+import uvicorn
+from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from contracts.feed import FeedPage
+from infra.auth import Caller, KeyRing, Scope, requires
+from infra.db import Database
+from infra.errors import BadInput, Behind, Flaw, Refused, ReisError, Unavailable
+from infra.feed.outbox import Outbox
+from infra.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+class Problem(BaseModel):
+    """Problem details (RFC 9457); `errors` names each place and its remedy."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[Flaw] = []
+
+
+class Health(BaseModel):
+    status: str
+
+
+def create_service(
+    name: str,
+    *,
+    description: str,
+    routers: Sequence[APIRouter],
+    keyring: KeyRing,
+    database: Database | None = None,
+    outbox: Outbox | None = None,
+    background: Sequence[Callable[[], Awaitable[None]]] = (),
+    closing: Sequence[Callable[[], Awaitable[None]]] = (),
+) -> FastAPI:
+    """The FastAPI app of a service.
+
+    `background` coroutines run for the app's lifetime and are restarted when they fail; `closing` ones run at its
+    end. `GET /livez` answers while the process runs, `GET /readyz` when the database answers too.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            if database is not None:
+                stack.push_async_callback(database.close)
+            for close in closing:
+                stack.push_async_callback(close)
+            tasks = [asyncio.create_task(_keep_running(job), name=f"{name}:{job}") for job in background]
+            stack.push_async_callback(_cancel, tasks)
+            yield
+
+    app = FastAPI(
+        title=f"Reis {name}",
+        description=description,
+        version="1",
+        lifespan=lifespan,
+        responses={"4XX": {"model": Problem, "description": "Problem details: what is wrong, where, and the remedy."}},
+    )
+    app.state.keyring = keyring
+    _add_health(app, database)
+    if outbox is not None:
+        _add_feed(app, outbox)
+    for router in routers:
+        app.include_router(router)
+    app.add_exception_handler(ReisError, _on_reis_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    for kind in (OperationalError, InterfaceError, PoolTimeout):
+        app.add_exception_handler(kind, _on_database_error)
+    return app
+
+
+async def serve(app: FastAPI, settings: Settings) -> None:
+    """Serves `app` on the configured host and port until SIGTERM, SIGINT or cancellation."""
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        timeout_keep_alive=75,
+        server_header=False,
+        date_header=False,
+    )
+    await uvicorn.Server(config).serve()
+
+
+async def _keep_running(job: Callable[[], Awaitable[None]]) -> None:
+    pause = 0.5
+    while True:
+        started = asyncio.get_running_loop().time()
+        try:
+            await job()
+            return
+        except Exception:
+            if asyncio.get_running_loop().time() - started > 60:
+                pause = 0.5
+            log.exception("background.restart", job=str(job), seconds=pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 30.0)
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def _add_health(app: FastAPI, database: Database | None) -> None:
+    @app.get("/livez", tags=["health"], summary="The process runs")
+    async def livez() -> Health:
+        return Health(status="alive")
+
+    @app.get("/readyz", tags=["health"], summary="The service can do its work")
+    async def readyz() -> Health:
+        if database is not None:
+            await database.ping()
+        return Health(status="ready")
+
+
+def _add_feed(app: FastAPI, outbox: Outbox) -> None:
+    acknowledged: dict[str, str] = {}
+
+    @app.get("/v1/feed", tags=["feed"], summary="What happened, in order")
+    async def feed(
+        caller: Annotated[Caller, requires(Scope.FEED_READ)],
+        after: Annotated[str | None, Query(description="Cursor of the last item seen; none: from the beginning")] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        wait: Annotated[float, Query(ge=0, le=30, description="Seconds to wait for the first new item")] = 0,
+        reader: Annotated[str | None, Query(description="Consumer's name; rows it has not passed are kept")] = None,
+    ) -> FeedPage:
+        page = outbox.read(after, limit=limit, wait=wait)
+        if reader and after and acknowledged.get(reader) != after:
+            await outbox.acknowledge(reader, after)
+            acknowledged[reader] = after
+        return await page
+
+    @app.get("/v1/feed/head", tags=["feed"], summary="Cursor of the newest item")
+    async def head(caller: Annotated[Caller, requires(Scope.FEED_READ)]) -> FeedPage:
+        return FeedPage(items=(), next=await outbox.head())
+
+
+def problem_response(error: ReisError) -> JSONResponse:
+    """The HTTP answer for one of our errors."""
+    flaws = list(error.flaws) if isinstance(error, BadInput) else []
+    problem = Problem(title=error.title, status=error.status, detail=str(error), errors=flaws)
+    headers: dict[str, str] = {}
+    if isinstance(error, Refused) and error.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    if isinstance(error, Behind | Unavailable):
+        headers["retry-after"] = "1"
+    return JSONResponse(problem.model_dump(), error.status, headers, media_type="application/problem+json")
+
+
+async def _on_reis_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ReisError)
+    return problem_response(error)
+
+
+async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    flaws = [Flaw(path=_json_path(detail["loc"]), message=detail["msg"], remedy=_remedy(detail)) for detail in error.errors()]
+    return problem_response(BadInput(flaws, "the request"))
+
+
+async def _on_database_error(request: Request, error: Exception) -> JSONResponse:
+    log.warning("database.unavailable", path=request.url.path, why=str(error).splitlines()[0])
+    return problem_response(Unavailable("the database", "it does not answer at the moment"))
+
+
+def _json_path(location: tuple[Any, ...] | list[Any]) -> str:
+    first, *rest = location or ("body",)
+    root = "$" if first == "body" else str(first)
+    return root + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in rest)
+
+
+def _remedy(detail: Any) -> str:
+    match detail.get("type"):
+        case "missing":
+            return "add this field"
+        case "json_invalid":
+            return "send valid JSON"
+        case "extra_forbidden":
+            return "remove this field or correct its name"
+        case _:
+            return "see the OpenAPI description at /docs"

@@ -1,0 +1,127 @@
+"""Every setting of every role, read from the environment once, by the process that starts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from infra.clock import Clock
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Settings(BaseSettings):
+    """One table for all roles; a role reads the rows that concern it.
+
+    `python -m infra.settings` prints the table that `docs/settings.md` holds.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_prefix="", populate_by_name=True)
+
+    data_dir: Path = Field(
+        Path(".reis"), alias="REIS_DATA_DIR", description="Folder that holds a local system's whole state."
+    )
+    host: str = Field("127.0.0.1", alias="REIS_HOST", description="Address that this role listens on.")
+    port: int = Field(
+        8000, alias="REIS_PORT", ge=0, le=65535, description="Port of this role, or of a worker's and dispatcher's health page."
+    )
+    log_level: str = Field("info", alias="REIS_LOG_LEVEL", description="debug, info, warning or error.")
+    log_json: bool = Field(default=False, alias="REIS_LOG_JSON", description="Write logs as JSON lines.")
+
+    database_url: SecretStr = Field(
+        SecretStr("postgresql://localhost/reis"),
+        alias="DATABASE_URL",
+        description="PostgreSQL 15 or later. Each service uses its own database: this URL's database name, `_` and the service's name.",
+    )
+    database_pool: int = Field(10, alias="REIS_DATABASE_POOL", ge=1, description="Connections a process keeps open at most.")
+
+    temporal_address: str = Field(
+        "localhost:7233", alias="TEMPORAL_ADDRESS", description="Host and port of the Temporal frontend."
+    )
+    temporal_namespace: str = Field("default", alias="TEMPORAL_NAMESPACE", description="Temporal namespace.")
+    temporal_task_queue: str = Field("reis", alias="TEMPORAL_TASK_QUEUE", description="Task queue of the enrolment workflows.")
+    temporal_api_key: SecretStr | None = Field(None, alias="TEMPORAL_API_KEY", description="API key, which also turns TLS on.")
+    workflow_sandbox: bool = Field(
+        default=False,
+        alias="REIS_WORKFLOW_SANDBOX",
+        description="Run workflow code in Temporal's sandbox: catches clocks and randomness, costs CPU. On in tests.",
+    )
+
+    profiles_url: str = Field("http://127.0.0.1:8001", alias="REIS_PROFILES_URL", description="Base URL of profiles.")
+    segments_url: str = Field("http://127.0.0.1:8002", alias="REIS_SEGMENTS_URL", description="Base URL of segments.")
+    channels_url: str = Field("http://127.0.0.1:8003", alias="REIS_CHANNELS_URL", description="Base URL of channels.")
+    journeys_url: str = Field("http://127.0.0.1:8004", alias="REIS_JOURNEYS_URL", description="Base URL of journeys.")
+    public_url: str = Field(
+        "http://127.0.0.1:8003",
+        alias="REIS_PUBLIC_URL",
+        description="Base URL at which providers and customers reach the channels service (callbacks, unsubscribe pages).",
+    )
+
+    service_key: SecretStr = Field(
+        SecretStr(""), alias="REIS_SERVICE_KEY", description="The key this process calls the other services with."
+    )
+    api_keys: str = Field(
+        "[]",
+        alias="REIS_API_KEYS",
+        description='Who may call: JSON list of `{"name", "sha256", "scopes"}`, the key itself never stored. `reis keys new` makes one.',
+    )
+    link_secret: SecretStr = Field(
+        SecretStr(""), alias="REIS_LINK_SECRET", description="Signs the links in messages (unsubscribe)."
+    )
+
+    timezone: str = Field("UTC", alias="REIS_TIMEZONE", description="The workspace's IANA time zone, for people who have none.")
+    quiet_hours: str = Field(
+        "21:00-08:00",
+        alias="REIS_QUIET_HOURS",
+        description="Local hours in which no marketing message leaves, as `HH:MM-HH:MM`; empty: none.",
+    )
+
+    twilio_account_sid: str = Field("", alias="TWILIO_ACCOUNT_SID", description="Twilio account.")
+    twilio_auth_token: SecretStr = Field(SecretStr(""), alias="TWILIO_AUTH_TOKEN", description="Twilio auth token; also verifies callbacks.")
+    twilio_api_url: str = Field("", alias="TWILIO_API_URL", description="Another base URL than Twilio's own, e.g. the sandbox's.")
+    twilio_sms_from: str = Field("", alias="TWILIO_SMS_FROM", description="Sender of SMS, E.164.")
+    twilio_whatsapp_from: str = Field("", alias="TWILIO_WHATSAPP_FROM", description="Sender of WhatsApp messages, E.164.")
+    sendgrid_api_key: SecretStr = Field(SecretStr(""), alias="SENDGRID_API_KEY", description="SendGrid API key.")
+    sendgrid_api_url: str = Field("https://api.sendgrid.com", alias="SENDGRID_API_URL", description="SendGrid's base URL, or the sandbox's.")
+    sendgrid_webhook_public_key: str = Field(
+        "", alias="SENDGRID_WEBHOOK_PUBLIC_KEY", description="Base64 public key that verifies SendGrid's event webhook."
+    )
+    email_from: str = Field("Reis <hello@example.com>", alias="EMAIL_FROM", description="Sender of e-mail, `Name <address>`.")
+    vapid_private_key: SecretStr = Field(SecretStr(""), alias="VAPID_PRIVATE_KEY", description="VAPID private key, base64url of the raw 32 bytes.")
+    vapid_subject: str = Field("mailto:hello@example.com", alias="VAPID_SUBJECT", description="Contact in VAPID tokens (RFC 8292).")
+    provider_timeout_seconds: float = Field(
+        10.0, alias="REIS_PROVIDER_TIMEOUT_SECONDS", gt=0, description="How long one provider call may take, real seconds."
+    )
+    provider_grace_seconds: float = Field(
+        2.0,
+        alias="REIS_PROVIDER_GRACE_SECONDS",
+        ge=0,
+        description="Real seconds a provider always gets for its receipts before a fallback, however fast the clock runs.",
+    )
+    provider_callbacks: bool = Field(default=True, alias="REIS_PROVIDER_CALLBACKS", description="Ask providers for status callbacks.")
+
+    clock_factor: float = Field(1.0, alias="REIS_CLOCK_FACTOR", gt=0, description="Virtual seconds per real second; 1 in production.")
+    clock_real_anchor: datetime = Field(_EPOCH, alias="REIS_CLOCK_REAL_ANCHOR", description="Real instant at which the anchors meet.")
+    clock_virtual_anchor: datetime = Field(_EPOCH, alias="REIS_CLOCK_VIRTUAL_ANCHOR", description="Virtual instant at which the anchors meet.")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"REIS_TIMEZONE {value!r} is no IANA time zone; write one like 'Europe/Berlin'") from error
+        return value
+
+    @field_validator("clock_real_anchor", "clock_virtual_anchor")
+    @classmethod
+    def _aware(cls, value: datetime) -> datetime:
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+    def clock(self) -> Clock:
+        """The clock these settings describe."""
+        return Clock(self.clock_factor, self.clock_real_anchor, self.clock_virtual_anchor)
