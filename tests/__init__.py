@@ -1,0 +1,1 @@
+"""The tests: they mirror the packages, plus whole-system tests in e2e and measurements in benchmarks."""

@@ -1,0 +1,85 @@
+"""What every test may ask for: a real PostgreSQL, a real Temporal server, a real browser."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from itertools import count
+
+import pytest
+from playwright.async_api import Browser, async_playwright
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from infra.local.ports import any_free
+from infra.local.postgres import EmbeddedPostgres
+from infra.local.temporal import TemporalServer
+
+_OF_THE_CALLER = ("REIS_", "TEMPORAL_", "TWILIO_", "SENDGRID_", "VAPID_", "DATABASE_URL", "EMAIL_FROM")
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def pytest_configure() -> None:
+    """Tests see no setting of the person who runs them."""
+    for name in [name for name in os.environ if name.startswith(_OF_THE_CALLER)]:
+        del os.environ[name]
+
+
+def _browser_path() -> str | None:
+    return next((path for name in _BROWSERS if (path := shutil.which(name))), None)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests marked `browser` are skipped, and say so, where there is none; in CI that is a failure."""
+    if item.get_closest_marker("browser") and _browser_path() is None:
+        reason = f"no browser found: install one of {', '.join(_BROWSERS)}"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """One server for the whole run, without fsync."""
+    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def database_names() -> Iterator[str]:
+    """Names that nobody else in this run uses."""
+    return (f"test_{number}" for number in count(1))
+
+
+@pytest.fixture
+def database_url(postgres: EmbeddedPostgres, database_names: Iterator[str]) -> Iterator[str]:
+    """The SQLAlchemy URL of an empty database of this test's own."""
+    name = next(database_names)
+    postgres.create_databases([name])
+    yield postgres.url(name)
+    postgres.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TemporalServer]:
+    """One dev server for the whole run; tests use their own task queues and workflow ids. Time skipping is allowed."""
+    skipping = {"frontend.WorkflowTimeSkippingEnabled": True, "system.workflowTimeSkippingEnabled": True}
+    folder = tmp_path_factory.mktemp("temporal")
+    with TemporalServer(folder, port=any_free(), durable=False, dynamic_config=skipping) as server:
+        yield server
+
+
+@pytest.fixture
+async def temporal_client(temporal: TemporalServer) -> Client:
+    """A client of that server which speaks pydantic models."""
+    return await Client.connect(temporal.address, data_converter=pydantic_data_converter)
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """A headless Chromium, for tests marked `browser`."""
+    async with AsyncExitStack() as stack:
+        playwright = await stack.enter_async_context(async_playwright())
+        launched = await playwright.chromium.launch(executable_path=_browser_path(), args=["--no-sandbox"])
+        stack.push_async_callback(launched.close)
+        yield launched
