@@ -1,0 +1,332 @@
+"""The condition tree: frozen nodes that read and write the JSON of the language."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal, Self, cast
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Strict, Tag, model_serializer, model_validator
+from pydantic.functional_validators import AfterValidator
+from pydantic_core import PydanticCustomError
+from pydantic_core.core_schema import SerializerFunctionWrapHandler
+
+from conditions.duration import Duration
+from conditions.values import parse_instant
+
+Operator = Literal["exists", "eq", "ne", "in", "gt", "gte", "lt", "lte", "contains", "older_than", "newer_than"]
+ZERO = Duration("PT0S")
+
+
+class Node(BaseModel):
+    """Base of everything written in a definition: frozen, closed to unknown keys, dumped as it was written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True, use_attribute_docstrings=True)
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, JsonValue]:
+        dumped: dict[str, JsonValue] = handler(self)
+        fields = type(self).model_fields
+        written = {fields[name].alias or name for name in self.model_fields_set}
+        return {key: value for key, value in dumped.items() if key in written}
+
+
+class Ref(Node):
+    """A value that is known only when the condition is evaluated, such as `entry.properties.topic`."""
+
+    ref: str = Field(min_length=1)
+    """Dotted name of the value."""
+
+
+class Nothing(Node):
+    """What a reference becomes that leads nowhere: it equals nothing."""
+
+    nothing: Literal[True] = True
+
+
+NOTHING = Nothing(nothing=True)
+
+
+def _refuse(kind: str, message: str, remedy: str = "") -> PydanticCustomError:
+    return PydanticCustomError(cast("Literal['problem']", kind), cast("Literal['']", message), {"remedy": remedy})
+
+
+def _dotted(text: str) -> str:
+    if any(not part or part.lstrip("-").isdecimal() for part in text.split(".")):
+        raise _refuse("path", "is no dotted path", "separate names by single dots; lists cannot be indexed")
+    return text
+
+
+def _moment(text: str) -> str:
+    if parse_instant(text) is None:
+        raise _refuse("moment", "is no date or datetime", "write '2026-03-01' or '2026-03-01T09:00:00Z'")
+    return text
+
+
+Path = Annotated[str, Field(min_length=1), AfterValidator(_dotted)]
+Moment = Annotated[str, AfterValidator(_moment)]
+Name = Annotated[str, Field(min_length=1)]
+
+
+def _scalar_tag(value: object) -> str | None:
+    match value:
+        case bool():
+            return "<boolean>"
+        case str():
+            return "<text>"
+        case int():
+            return "<integer>"
+        case float():
+            return "<number>"
+        case {"ref": _} | Ref():
+            return "<ref>"
+        case {"nothing": _} | Nothing():
+            return "<nothing>"
+        case _:
+            return None
+
+
+def _list_tag(value: object) -> str | None:
+    return "<list>" if isinstance(value, list | tuple) else (tag if (tag := _scalar_tag(value)) in ("<ref>", "<nothing>") else None)
+
+
+Scalar = Annotated[
+    Annotated[str, Tag("<text>")]
+    | Annotated[bool, Tag("<boolean>")]
+    | Annotated[int, Tag("<integer>")]
+    | Annotated[float, Field(allow_inf_nan=False), Tag("<number>")],
+    Discriminator(_scalar_tag, custom_error_type="value", custom_error_message="is neither text, number nor boolean"),
+]
+Operand = Annotated[
+    Annotated[str, Tag("<text>")]
+    | Annotated[bool, Tag("<boolean>")]
+    | Annotated[int, Tag("<integer>")]
+    | Annotated[float, Field(allow_inf_nan=False), Tag("<number>")]
+    | Annotated[Ref, Tag("<ref>")]
+    | Annotated[Nothing, Tag("<nothing>")],
+    Discriminator(
+        _scalar_tag, custom_error_type="value", custom_error_message="is neither text, number, boolean nor a {{'ref': …}}"
+    ),
+]
+OneOf = Annotated[
+    Annotated[tuple[Scalar, ...], Tag("<list>")] | Annotated[Ref, Tag("<ref>")] | Annotated[Nothing, Tag("<nothing>")],
+    Discriminator(_list_tag, custom_error_type="value", custom_error_message="is neither a list nor a {{'ref': …}}"),
+]
+
+
+def _nothing() -> Nothing:
+    return NOTHING
+
+
+class Comparison(Node):
+    """A test of one value by exactly one operator; `op` and `value` say which and with what."""
+
+    exists: Annotated[bool, Strict()] = Field(default_factory=lambda: True)
+    """Whether the value is there (a null is not)."""
+    eq: Operand = Field(default_factory=_nothing)
+    """Equal, of the same type."""
+    ne: Operand = Field(default_factory=_nothing)
+    """Not `eq`; so true of a missing value."""
+    in_: OneOf = Field(default_factory=_nothing, alias="in")
+    """Equal to one of a list."""
+    gt: Operand = Field(default_factory=_nothing)
+    """Greater, later, or behind in the alphabet."""
+    gte: Operand = Field(default_factory=_nothing)
+    lt: Operand = Field(default_factory=_nothing)
+    lte: Operand = Field(default_factory=_nothing)
+    contains: Operand = Field(default_factory=_nothing)
+    """The list has this member, or the text this part."""
+
+    @property
+    def op(self) -> Operator:
+        """The operator."""
+        return cast("Operator", next(iter(self._operators())).rstrip("_"))
+
+    @property
+    def value(self) -> "bool | Duration | Constant | Ref | tuple[str | int | float | bool, ...]":
+        """What the operator compares with."""
+        found: bool | Duration | Constant | Ref | tuple[str | int | float | bool, ...] = getattr(self, next(iter(self._operators())))
+        return found
+
+    def _operators(self) -> list[str]:
+        return [name for name in type(self).model_fields if name in self.model_fields_set and name not in ("trait", "property")]
+
+    @model_validator(mode="after")
+    def _one_operator(self) -> Self:
+        if len(self._operators()) != 1:
+            known = [info.alias or name for name, info in type(self).model_fields.items() if name not in ("trait", "property")]
+            raise _refuse("operators", "needs exactly one operator", f"one of {', '.join(known)}; combine several with 'all'")
+        return self
+
+
+Constant = str | int | float | bool | Nothing
+
+
+class PropertyIs(Comparison):
+    """A property of an event compares thus."""
+
+    property: Path
+    """Dotted path into the event's properties."""
+
+
+class WhereAll(Node):
+    """Every one of these holds (an empty list holds)."""
+
+    all: "tuple[Filter, ...]"
+
+
+class WhereAny(Node):
+    """At least one of these holds (an empty list does not)."""
+
+    any: "tuple[Filter, ...]"
+
+
+class WhereNot(Node):
+    """This does not hold."""
+
+    not_: "Filter" = Field(alias="not")
+
+
+class TraitIs(Comparison):
+    """A trait of the profile compares thus."""
+
+    trait: Path
+    """Dotted path into the profile's traits."""
+    older_than: Duration = Field(default_factory=lambda: ZERO)
+    """The date and this duration lie in the past."""
+    newer_than: Duration = Field(default_factory=lambda: ZERO)
+    """The date and this duration lie in the future."""
+
+
+class NumberIs(Node):
+    """A number compares thus, by exactly one operator."""
+
+    eq: Annotated[float, Field(allow_inf_nan=False)] | int = Field(default_factory=int)
+    ne: Annotated[float, Field(allow_inf_nan=False)] | int = Field(default_factory=int)
+    gt: Annotated[float, Field(allow_inf_nan=False)] | int = Field(default_factory=int)
+    gte: Annotated[float, Field(allow_inf_nan=False)] | int = Field(default_factory=int)
+    lt: Annotated[float, Field(allow_inf_nan=False)] | int = Field(default_factory=int)
+    lte: Annotated[float, Field(allow_inf_nan=False)] | int = Field(default_factory=int)
+
+    @property
+    def op(self) -> Literal["eq", "ne", "gt", "gte", "lt", "lte"]:
+        """The operator."""
+        return cast("Literal['eq']", next(iter(self.model_fields_set - {"property"})))
+
+    @property
+    def value(self) -> int | float:
+        """What the operator compares with."""
+        found: int | float = getattr(self, self.op)
+        return found
+
+    @model_validator(mode="after")
+    def _one_operator(self) -> Self:
+        if len(self.model_fields_set - {"property"}) != 1:
+            raise _refuse("operators", "needs exactly one operator", "one of eq, ne, gt, gte, lt, lte")
+        return self
+
+
+class SumIs(NumberIs):
+    """The sum of a numeric property over the counted events compares thus; other values of it add nothing."""
+
+    property: Path
+
+
+class Happened(Node):
+    """How often an event happened, or what a property of it sums up to; at least once where neither is said."""
+
+    event: Name
+    """The event's name, compared exactly."""
+    where: "Filter | None" = None
+    """Counts only events whose properties pass."""
+    count: NumberIs | None = None
+    sum: SumIs | None = None
+    within: Duration | None = None
+    """Counts only events younger than this."""
+    between: tuple[Moment, Moment] | None = None
+    """Counts only events from the first instant up to, not including, the second; a date is its midnight in UTC."""
+
+    @property
+    def span(self) -> tuple[datetime, datetime] | None:
+        """`between` as instants."""
+        if self.between is None:
+            return None
+        first, second = (parse_instant(text) for text in self.between)
+        return (first or datetime.min.replace(tzinfo=UTC), second or datetime.min.replace(tzinfo=UTC))
+
+    @model_validator(mode="after")
+    def _one_window(self) -> Self:
+        if self.within is not None and self.between is not None:
+            raise _refuse("windows", "has both 'within' and 'between'", "keep one of them")
+        if self.within is not None and not self.within.is_positive:
+            raise _refuse("windows", "'within' must be longer than nothing", "write a positive duration such as 'P30D'")
+        if (span := self.span) is not None and span[0] >= span[1]:
+            raise _refuse("windows", "'between' ends before it begins", "write the earlier instant first")
+        return self
+
+
+class InSegment(Node):
+    """The person is a member of this segment now."""
+
+    segment: Name
+
+
+class All(Node):
+    """Every one of these holds (an empty list holds)."""
+
+    all: "tuple[Condition, ...]"
+
+
+class AnyOf(Node):
+    """At least one of these holds (an empty list does not)."""
+
+    any: "tuple[Condition, ...]"
+
+
+class Not(Node):
+    """This does not hold."""
+
+    not_: "Condition" = Field(alias="not")
+
+
+_CONDITION_KEYS = ("all", "any", "not", "trait", "event", "segment")
+_CONDITION_TAGS = {All: "<all>", AnyOf: "<any>", Not: "<not>", TraitIs: "<trait>", Happened: "<event>", InSegment: "<segment>"}
+_FILTER_KEYS = ("all", "any", "not", "property")
+_FILTER_TAGS = {WhereAll: "<all>", WhereAny: "<any>", WhereNot: "<not>", PropertyIs: "<property>"}
+
+
+def _condition_tag(value: object) -> str | None:
+    if isinstance(value, dict):
+        return next((f"<{key}>" for key in _CONDITION_KEYS if key in value), None)
+    return _CONDITION_TAGS.get(type(value))  # type: ignore[arg-type]
+
+
+def _filter_tag(value: object) -> str | None:
+    if isinstance(value, dict):
+        return next((f"<{key}>" for key in _FILTER_KEYS if key in value), None)
+    return _FILTER_TAGS.get(type(value))  # type: ignore[arg-type]
+
+
+Condition = Annotated[
+    Annotated[All, Tag("<all>")]
+    | Annotated[AnyOf, Tag("<any>")]
+    | Annotated[Not, Tag("<not>")]
+    | Annotated[TraitIs, Tag("<trait>")]
+    | Annotated[Happened, Tag("<event>")]
+    | Annotated[InSegment, Tag("<segment>")],
+    Discriminator(
+        _condition_tag,
+        custom_error_type="condition",
+        custom_error_message="is no condition: it needs one of the keys all, any, not, trait, event, segment",
+    ),
+]
+Filter = Annotated[
+    Annotated[WhereAll, Tag("<all>")]
+    | Annotated[WhereAny, Tag("<any>")]
+    | Annotated[WhereNot, Tag("<not>")]
+    | Annotated[PropertyIs, Tag("<property>")],
+    Discriminator(
+        _filter_tag,
+        custom_error_type="filter",
+        custom_error_message="is no filter: it needs one of the keys all, any, not, property",
+    ),
+]
+for _model in (WhereAll, WhereAny, WhereNot, Happened, All, AnyOf, Not):
+    _model.model_rebuild()

@@ -1,0 +1,127 @@
+"""Problems with a definition: where, what, and what would be right; also made from pydantic's errors."""
+
+import difflib
+import re
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+Severity = Literal["error", "warning"]
+
+
+class Problem(BaseModel):
+    """One finding about a definition. `path` is a JSON path from the root, `$`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str
+    message: str
+    remedy: str = ""
+    severity: Severity = "error"
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" + (f" ({self.remedy})" if self.remedy else "")
+
+
+class ConditionsError(Exception):
+    """Base of the errors of this package."""
+
+
+class ConditionError(ConditionsError):
+    """A condition, filter or duration that says nothing we understand; `problems` lists everything wrong with it."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        super().__init__("; ".join(str(problem) for problem in self.problems))
+
+
+def join(path: str, part: str | int) -> str:
+    """The JSON path one level below."""
+    if isinstance(part, int):
+        return f"{path}[{part}]"
+    return f"{path}.{part}" if re.fullmatch(r"[A-Za-z_$][\w$-]*", part) else f'{path}["{part}"]'
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A remedy for an unknown word: the nearest known one, else all of them."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"known are: {', '.join(names)}" if names else "none is known"
+
+
+def problems_of(error: ValidationError, root: object, data: object, path: str = "$") -> list[Problem]:
+    """Pydantic's errors as problems: tags of unions (written `<tag>`) leave the path, unknown keys get a suggestion.
+
+    `root` is the type that was validated and `data` what it was given.
+    """
+    return [_problem(details, root, data, path) for details in error.errors(include_url=False)]
+
+
+def _problem(details: Mapping[str, typing.Any], root: object, data: object, path: str) -> Problem:
+    loc = tuple(part for part in details["loc"] if not (isinstance(part, str) and part.startswith("<")))
+    where = path
+    for part in loc:
+        where = join(where, part)
+    context = details.get("ctx") or {}
+    match details["type"]:
+        case "extra_forbidden":
+            known = _keys_at(root, details["loc"][:-1])
+            return Problem(path=where, message=f"unknown key {loc[-1]!r}", remedy=did_you_mean(str(loc[-1]), known))
+        case "missing":
+            return Problem(path=where, message="is missing", remedy=f"add {loc[-1]!r}")
+        case "union_tag_invalid":
+            tags = [tag.strip("'<> ") for tag in str(context.get("expected_tags", "")).split(",")]
+            tag = str(context.get("tag", "")).strip("<>")
+            return Problem(path=where, message=f"unknown type {tag!r}", remedy=did_you_mean(tag, tags))
+        case _:
+            return Problem(path=where, message=str(details["msg"]), remedy=str(context.get("remedy", "")))
+
+
+def _keys_at(root: object, loc: Sequence[str | int]) -> list[str]:
+    """The keys that the model at this location knows."""
+    kind = root
+    for part in loc:
+        kind = _step_into(kind, part)
+    model = _model_in(kind)
+    if model is None:
+        return []
+    return [info.alias or name for name, info in model.model_fields.items()]
+
+
+def _step_into(kind: object, part: str | int) -> object:
+    if isinstance(part, str) and part.startswith("<"):
+        return next((option for option, tag in _options(kind) if tag == part), None)
+    for option, _ in _options(kind):
+        origin = get_origin(option)
+        if isinstance(part, int) and origin in (tuple, list):
+            return get_args(option)[0]
+        if isinstance(option, type) and issubclass(option, BaseModel):
+            for name, info in option.model_fields.items():
+                if part == (info.alias or name):
+                    return Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
+    return None
+
+
+def _options(kind: object) -> list[tuple[object, str | None]]:
+    """The members of a type with their union tags, through Annotated, unions and type aliases."""
+    tag: str | None = None
+    while True:
+        if get_origin(kind) is Annotated:
+            kind, *notes = get_args(kind)
+            tag = next((note.tag for note in notes if hasattr(note, "tag")), tag)
+        elif hasattr(kind, "__value__"):
+            kind = kind.__value__
+        else:
+            break
+    if get_origin(kind) in (typing.Union, types.UnionType):
+        return [option for member in get_args(kind) for option in _options(member)]
+    return [(kind, tag)]
+
+
+def _model_in(kind: object) -> type[BaseModel] | None:
+    return next((option for option, _ in _options(kind) if isinstance(option, type) and issubclass(option, BaseModel)), None)

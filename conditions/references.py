@@ -1,0 +1,139 @@
+"""What a condition refers to, and putting constants in the place of its references."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import assert_never
+
+from pydantic import JsonValue
+
+from conditions.model import (
+    NOTHING,
+    All,
+    AnyOf,
+    Comparison,
+    Condition,
+    Filter,
+    Happened,
+    InSegment,
+    Not,
+    PropertyIs,
+    Ref,
+    TraitIs,
+    WhereAll,
+    WhereAny,
+    WhereNot,
+)
+from conditions.values import is_number
+
+Resolve = Callable[[str], JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """Names that a condition mentions: dotted traits, events, segments, and `{"ref": …}` names."""
+
+    traits: frozenset[str] = frozenset()
+    events: frozenset[str] = frozenset()
+    segments: frozenset[str] = frozenset()
+    refs: frozenset[str] = frozenset()
+
+    def __or__(self, other: "References") -> "References":
+        return References(
+            self.traits | other.traits, self.events | other.events, self.segments | other.segments, self.refs | other.refs
+        )
+
+
+def references(condition: Condition) -> References:
+    """Everything the condition mentions."""
+    match condition:
+        case All():
+            return _union(references(part) for part in condition.all)
+        case AnyOf():
+            return _union(references(part) for part in condition.any)
+        case Not():
+            return references(condition.not_)
+        case TraitIs():
+            return References(traits=frozenset({condition.trait}), refs=_ref_of(condition))
+        case Happened():
+            return References(events=frozenset({condition.event})) | filter_references(condition.where)
+        case InSegment():
+            return References(segments=frozenset({condition.segment}))
+        case _:
+            assert_never(condition)
+
+
+def filter_references(where: Filter | None) -> References:
+    """The `{"ref": …}` names in an event filter."""
+    match where:
+        case None:
+            return References()
+        case WhereAll():
+            return _union(filter_references(part) for part in where.all)
+        case WhereAny():
+            return _union(filter_references(part) for part in where.any)
+        case WhereNot():
+            return filter_references(where.not_)
+        case PropertyIs():
+            return References(refs=_ref_of(where))
+        case _:
+            assert_never(where)
+
+
+def bind(condition: Condition, resolve: Resolve) -> Condition:
+    """The condition with constants for references. `resolve` answers None for what is missing: that then equals nothing."""
+    match condition:
+        case All():
+            return condition.model_copy(update={"all": tuple(bind(part, resolve) for part in condition.all)})
+        case AnyOf():
+            return condition.model_copy(update={"any": tuple(bind(part, resolve) for part in condition.any)})
+        case Not():
+            return condition.model_copy(update={"not_": bind(condition.not_, resolve)})
+        case TraitIs():
+            return condition.model_copy(update=_constant(condition, resolve))
+        case Happened():
+            if condition.where is None:
+                return condition
+            return condition.model_copy(update={"where": bind_filter(condition.where, resolve)})
+        case InSegment():
+            return condition
+        case _:
+            assert_never(condition)
+
+
+def bind_filter(where: Filter, resolve: Resolve) -> Filter:
+    """The event filter with constants for references."""
+    match where:
+        case WhereAll():
+            return where.model_copy(update={"all": tuple(bind_filter(part, resolve) for part in where.all)})
+        case WhereAny():
+            return where.model_copy(update={"any": tuple(bind_filter(part, resolve) for part in where.any)})
+        case WhereNot():
+            return where.model_copy(update={"not_": bind_filter(where.not_, resolve)})
+        case PropertyIs():
+            return where.model_copy(update=_constant(where, resolve))
+        case _:
+            assert_never(where)
+
+
+def _union(parts: Iterable[References]) -> References:
+    total = References()
+    for part in parts:
+        total |= part
+    return total
+
+
+def _ref_of(comparison: Comparison) -> frozenset[str]:
+    return frozenset({comparison.value.ref}) if isinstance(comparison.value, Ref) else frozenset()
+
+
+def _constant(comparison: Comparison, resolve: Resolve) -> dict[str, object]:
+    if not isinstance(comparison.value, Ref):
+        return {}
+    found = resolve(comparison.value.ref)
+    if comparison.op == "in":
+        return {"in_": tuple(value for value in found if _is_scalar(value)) if isinstance(found, list) else NOTHING}
+    return {comparison.op: found if _is_scalar(found) else NOTHING}
+
+
+def _is_scalar(value: JsonValue) -> bool:
+    return isinstance(value, str | bool) or is_number(value)

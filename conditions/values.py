@@ -1,0 +1,51 @@
+"""JSON values: their type, their paths, and the one reading of text as an instant."""
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from pydantic import JsonValue
+
+type_name = {str: "text", bool: "boolean", list: "list", dict: "object"}
+
+_INSTANT = re.compile(
+    r"[12]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+    r"(?:[T ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?)?(?:Z|[+-](?:0\d|1[0-5]):[0-5]\d)?)?",
+    re.ASCII,
+)
+
+
+def is_number(value: object) -> bool:
+    """Whether the value is a JSON number (a boolean is not, nor is NaN or an infinity)."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def parse_instant(text: object) -> datetime | None:
+    """The instant that a text names, in UTC, or None where it names none.
+
+    Read are ISO 8601 dates (midnight UTC) and datetimes (without offset: UTC) of the years 1000 to 2999, with seconds and up to
+    six decimals optional and offsets up to 15:59, so that Python and PostgreSQL agree on every text.
+    """
+    if not isinstance(text, str) or not _INSTANT.fullmatch(text):
+        return None
+    try:
+        parsed = datetime.fromisoformat(_six_decimals(text))
+    except ValueError:
+        return None
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+
+
+def _six_decimals(text: str) -> str:
+    """Python 3.11 reads any number of decimals, but says so only for some; pad to be sure."""
+    return re.sub(r"\.(\d+)", lambda found: "." + found[1].ljust(6, "0"), text)
+
+
+def lookup(values: Mapping[str, JsonValue], path: tuple[str, ...]) -> JsonValue:
+    """The value at a dotted path of nested objects; None where it is missing (a JSON null counts as missing)."""
+    found: object = values
+    for part in path:
+        if not isinstance(found, Mapping) or part not in found:
+            return None
+        found = found[part]
+    return found  # type: ignore[return-value]
