@@ -1,0 +1,110 @@
+"""What comes of a step: the journeys service's answers and what the shell itself sees. Also the wire format.
+
+Outcomes go into workflow history, so they hold ids, instants and choices only, never personal data.
+`wake_at` is a real instant (UTC); with `confirm` the shell asks the service again when it wakes, instead of taking the timer's word.
+"""
+
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Discriminator, TypeAdapter
+
+
+class _Outcome(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Match(_Outcome):
+    """A path of a `wait_for` and the event (or receipt) that took it."""
+
+    path: str
+    event_id: str
+
+
+class Done(_Outcome):
+    """The step is complete: sent, written, started, or a wait that is due."""
+
+    kind: Literal["done"] = "done"
+    detail: str | None = None
+
+
+class Chose(_Outcome):
+    """A branch's path id or `otherwise`, a split's path id, or a repetition's `again` or `done`."""
+
+    kind: Literal["chose"] = "chose"
+    path: str
+
+
+class Sleep(_Outcome):
+    """A wait that ends then."""
+
+    kind: Literal["sleep"] = "sleep"
+    wake_at: AwareDatetime
+    confirm: bool = False
+
+
+class PastDue(_Outcome):
+    """A wait whose instant lay in the past; what its policy says."""
+
+    kind: Literal["past_due"] = "past_due"
+    action: Literal["continue", "exit", "goto"]
+    target: str | None = None
+
+
+class Waiting(_Outcome):
+    """A `wait_for` is registered; `matched` where the look back already found something, `wake_at` where it times out."""
+
+    kind: Literal["waiting"] = "waiting"
+    wake_at: AwareDatetime | None = None
+    confirm: bool = False
+    matched: Match | None = None
+
+
+class Deferred(_Outcome):
+    """A send that must wait (quiet hours, caps): ask again then."""
+
+    kind: Literal["deferred"] = "deferred"
+    wake_at: AwareDatetime
+    confirm: bool = False
+
+
+class Ended(_Outcome):
+    """The enrolment is over, whatever the step: an exit rule, a goal, an erasure."""
+
+    kind: Literal["ended"] = "ended"
+    reason: str
+
+
+class Woke(_Outcome):
+    """The shell's timer for a sleep or deferral fired."""
+
+    kind: Literal["woke"] = "woke"
+
+
+class Matched(_Outcome):
+    """A signal told the shell that a path of the `wait_for` is taken."""
+
+    kind: Literal["matched"] = "matched"
+    path: str
+    event_id: str
+
+
+class TimedOut(_Outcome):
+    """The shell's timer for a `wait_for` fired first."""
+
+    kind: Literal["timed_out"] = "timed_out"
+
+
+ServiceOutcome = Annotated[Done | Chose | Sleep | PastDue | Waiting | Deferred | Ended, Discriminator("kind")]
+"""What the journeys service answers for a step."""
+Outcome = Annotated[
+    Done | Chose | Sleep | PastDue | Waiting | Deferred | Ended | Woke | Matched | TimedOut, Discriminator("kind")
+]
+"""Everything `advance` understands."""
+
+_outcomes: TypeAdapter[Outcome] = TypeAdapter(Outcome)
+
+
+def parse_outcome(data: object) -> Outcome:
+    """Reads an outcome from JSON data; raises pydantic.ValidationError."""
+    return _outcomes.validate_python(data)
