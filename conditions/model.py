@@ -3,7 +3,17 @@
 from datetime import UTC, datetime
 from typing import Annotated, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, JsonValue, Strict, Tag, model_serializer, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    Strict,
+    Tag,
+    model_serializer,
+    model_validator,
+)
 from pydantic.functional_validators import AfterValidator
 from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import SerializerFunctionWrapHandler
@@ -83,6 +93,11 @@ def _scalar_tag(value: object) -> str | None:
             return None
 
 
+def _number_tag(value: object) -> str | None:
+    tag = _scalar_tag(value)
+    return tag if tag in ("<integer>", "<number>") else None
+
+
 def _list_tag(value: object) -> str | None:
     return "<list>" if isinstance(value, list | tuple) else (tag if (tag := _scalar_tag(value)) in ("<ref>", "<nothing>") else None)
 
@@ -102,12 +117,12 @@ Operand = Annotated[
     | Annotated[Ref, Tag("<ref>")]
     | Annotated[Nothing, Tag("<nothing>")],
     Discriminator(
-        _scalar_tag, custom_error_type="value", custom_error_message="is neither text, number, boolean nor a {{'ref': …}}"
+        _scalar_tag, custom_error_type="value", custom_error_message="is neither text, number, boolean nor a reference"
     ),
 ]
 OneOf = Annotated[
     Annotated[tuple[Scalar, ...], Tag("<list>")] | Annotated[Ref, Tag("<ref>")] | Annotated[Nothing, Tag("<nothing>")],
-    Discriminator(_list_tag, custom_error_type="value", custom_error_message="is neither a list nor a {{'ref': …}}"),
+    Discriminator(_list_tag, custom_error_type="value", custom_error_message="is neither a list nor a reference"),
 ]
 
 
@@ -195,15 +210,21 @@ class TraitIs(Comparison):
     """The date and this duration lie in the future."""
 
 
+Number = Annotated[
+    Annotated[int, Strict(), Tag("<integer>")] | Annotated[float, Strict(), Field(allow_inf_nan=False), Tag("<number>")],
+    Discriminator(_number_tag, custom_error_type="number", custom_error_message="is no number"),
+]
+
+
 class NumberIs(Node):
     """A number compares thus, by exactly one operator."""
 
-    eq: Annotated[float, Field(allow_inf_nan=False)] | int = Field(default_factory=int)
-    ne: Annotated[float, Field(allow_inf_nan=False)] | int = Field(default_factory=int)
-    gt: Annotated[float, Field(allow_inf_nan=False)] | int = Field(default_factory=int)
-    gte: Annotated[float, Field(allow_inf_nan=False)] | int = Field(default_factory=int)
-    lt: Annotated[float, Field(allow_inf_nan=False)] | int = Field(default_factory=int)
-    lte: Annotated[float, Field(allow_inf_nan=False)] | int = Field(default_factory=int)
+    eq: Number = Field(default_factory=int)
+    ne: Number = Field(default_factory=int)
+    gt: Number = Field(default_factory=int)
+    gte: Number = Field(default_factory=int)
+    lt: Number = Field(default_factory=int)
+    lte: Number = Field(default_factory=int)
 
     @property
     def op(self) -> Literal["eq", "ne", "gt", "gte", "lt", "lte"]:
@@ -287,21 +308,21 @@ class Not(Node):
 
 
 _CONDITION_KEYS = ("all", "any", "not", "trait", "event", "segment")
-_CONDITION_TAGS = {All: "<all>", AnyOf: "<any>", Not: "<not>", TraitIs: "<trait>", Happened: "<event>", InSegment: "<segment>"}
+_CONDITION_TAGS: dict[type[Node], str] = {All: "<all>", AnyOf: "<any>", Not: "<not>", TraitIs: "<trait>", Happened: "<event>", InSegment: "<segment>"}
 _FILTER_KEYS = ("all", "any", "not", "property")
-_FILTER_TAGS = {WhereAll: "<all>", WhereAny: "<any>", WhereNot: "<not>", PropertyIs: "<property>"}
+_FILTER_TAGS: dict[type[Node], str] = {WhereAll: "<all>", WhereAny: "<any>", WhereNot: "<not>", PropertyIs: "<property>"}
 
 
 def _condition_tag(value: object) -> str | None:
     if isinstance(value, dict):
         return next((f"<{key}>" for key in _CONDITION_KEYS if key in value), None)
-    return _CONDITION_TAGS.get(type(value))  # type: ignore[arg-type]
+    return next((tag for model, tag in _CONDITION_TAGS.items() if isinstance(value, model)), None)
 
 
 def _filter_tag(value: object) -> str | None:
     if isinstance(value, dict):
         return next((f"<{key}>" for key in _FILTER_KEYS if key in value), None)
-    return _FILTER_TAGS.get(type(value))  # type: ignore[arg-type]
+    return next((tag for model, tag in _FILTER_TAGS.items() if isinstance(value, model)), None)
 
 
 Condition = Annotated[

@@ -1,21 +1,33 @@
 """The operators on single values."""
 
-import operator
 from collections.abc import Callable
-from typing import assert_never
+from datetime import datetime
+from fractions import Fraction
+from typing import Literal, TypeVar, assert_never
 
 from pydantic import JsonValue
 
-from conditions.model import Comparison, Operator
+from conditions.model import Comparison
 from conditions.values import is_number, parse_instant
 
 Test = Callable[[JsonValue], bool]
-_ORDER: dict[str, Callable[[object, object], bool]] = {
-    "gt": operator.gt,
-    "gte": operator.ge,
-    "lt": operator.lt,
-    "lte": operator.le,
-}
+Order = Literal["gt", "gte", "lt", "lte"]
+T = TypeVar("T", datetime, str, Fraction)
+
+
+def compare(op: Order, left: T, right: T) -> bool:
+    """The four orders."""
+    match op:
+        case "gt":
+            return left > right
+        case "gte":
+            return left >= right
+        case "lt":
+            return left < right
+        case "lte":
+            return left <= right
+        case _:
+            assert_never(op)
 
 
 def compile_test(comparison: Comparison) -> Test:
@@ -34,7 +46,7 @@ def compile_test(comparison: Comparison) -> Test:
         case "contains":
             return lambda value: _contains(value, operand)
         case "gt" | "gte" | "lt" | "lte":
-            return lambda value: ordered(op, value, operand)
+            return _ordered(op, operand)
         case "older_than" | "newer_than":
             raise TypeError(f"{op} needs to know the time")
         case _:
@@ -50,14 +62,22 @@ def same(value: JsonValue, operand: object) -> bool:
     return isinstance(value, str) and isinstance(operand, str) and value == operand
 
 
-def ordered(op: Operator, value: JsonValue, operand: object) -> bool:
+def _ordered(op: Order, operand: object) -> Test:
     """Order within a type: numbers by size; texts as instants where both are, else by code point."""
-    if is_number(value) and is_number(operand):
-        return _ORDER[op](value, operand)
-    if not (isinstance(value, str) and isinstance(operand, str)):
-        return False
-    left, right = parse_instant(value), parse_instant(operand)
-    return _ORDER[op](left, right) if left is not None and right is not None else _ORDER[op](value, operand)
+    if isinstance(operand, int | float) and is_number(operand):
+        limit = Fraction(operand)
+        return lambda value: isinstance(value, int | float) and is_number(value) and compare(op, Fraction(value), limit)
+    if not isinstance(operand, str):
+        return lambda value: False
+    text, right = operand, parse_instant(operand)
+
+    def test(value: JsonValue) -> bool:
+        if not isinstance(value, str):
+            return False
+        left = parse_instant(value) if right is not None else None
+        return compare(op, value, text) if left is None or right is None else compare(op, left, right)
+
+    return test
 
 
 def _contains(value: JsonValue, operand: object) -> bool:

@@ -26,4 +26,4 @@ def _parse(adapter: TypeAdapter[T], kind: object, data: object, path: str) -> T:
     try:
         return adapter.validate_python(data)
     except ValidationError as error:
-        raise ConditionError(problems_of(error, kind, data, path)) from None
+        raise ConditionError(problems_of(error, kind, path)) from None

@@ -7,7 +7,6 @@ from datetime import datetime
 from pydantic import JsonValue
 
 
-
 @dataclass(frozen=True, slots=True)
 class EventFact:
     """An event that happened; `timestamp` is aware."""

@@ -4,10 +4,11 @@ import difflib
 import re
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 Severity = Literal["error", "warning"]
 
@@ -54,15 +55,22 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"known are: {', '.join(names)}" if names else "none is known"
 
 
-def problems_of(error: ValidationError, root: object, data: object, path: str = "$") -> list[Problem]:
+def problems_of(error: ValidationError, root: object, path: str = "$") -> list[Problem]:
     """Pydantic's errors as problems: tags of unions (written `<tag>`) leave the path, unknown keys get a suggestion.
 
-    `root` is the type that was validated and `data` what it was given.
+    `root` is the type that was validated.
     """
-    return [_problem(details, root, data, path) for details in error.errors(include_url=False)]
+    found = error.errors(include_url=False)
+    inner = [details["loc"] for details in found if details["type"] != "too_short"]
+    return [
+        _problem(details, root, path)
+        for details in found
+        # A list whose members are wrong counts as empty too: that would be an echo.
+        if details["type"] != "too_short" or not any(loc[: len(details["loc"])] == details["loc"] for loc in inner)
+    ]
 
 
-def _problem(details: Mapping[str, typing.Any], root: object, data: object, path: str) -> Problem:
+def _problem(details: ErrorDetails, root: object, path: str) -> Problem:
     loc = tuple(part for part in details["loc"] if not (isinstance(part, str) and part.startswith("<")))
     where = path
     for part in loc:
@@ -79,7 +87,16 @@ def _problem(details: Mapping[str, typing.Any], root: object, data: object, path
             tag = str(context.get("tag", "")).strip("<>")
             return Problem(path=where, message=f"unknown type {tag!r}", remedy=did_you_mean(tag, tags))
         case _:
-            return Problem(path=where, message=str(details["msg"]), remedy=str(context.get("remedy", "")))
+            return Problem(path=where, message=str(details["msg"]), remedy=str(context.get("remedy", "")) or _near_key(details))
+
+
+def _near_key(details: ErrorDetails) -> str:
+    """For an object that none of the key-told kinds fits: the known key that one of its keys looks like."""
+    if not isinstance(details["input"], dict) or " keys " not in details["msg"]:
+        return ""
+    known = details["msg"].partition(" keys ")[2].split(", ")
+    near = [(key, found[0]) for key in details["input"] for found in [difflib.get_close_matches(str(key), known, n=1)] if found]
+    return f"did you mean {near[0][1]!r} instead of {near[0][0]!r}?" if near else ""
 
 
 def _keys_at(root: object, loc: Sequence[str | int]) -> list[str]:

@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
-type_name = {str: "text", bool: "boolean", list: "list", dict: "object"}
-
 _INSTANT = re.compile(
     r"[12]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
     r"(?:[T ](?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d{1,6})?)?(?:Z|[+-](?:0\d|1[0-5]):[0-5]\d)?)?",
@@ -18,7 +16,9 @@ _INSTANT = re.compile(
 
 def is_number(value: object) -> bool:
     """Whether the value is a JSON number (a boolean is not, nor is NaN or an infinity)."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def parse_instant(text: object) -> datetime | None:
