@@ -20,7 +20,7 @@ class Channel(StrEnum):
 
 
 class Purpose(StrEnum):
-    """Transactional messages need no opt-in, marketing does."""
+    """The purposes Reis knows by itself: transactional messages need no opt-in; marketing, like any other purpose, does."""
 
     TRANSACTIONAL = "transactional"
     MARKETING = "marketing"
@@ -46,7 +46,7 @@ class Status(StrEnum):
 class Fallback(Wire):
     """Try the next channel unless the message got at least this far within `within` of its sending."""
 
-    unless: Literal[Status.DELIVERED, Status.OPENED, Status.CLICKED]
+    unless: Literal[Status.SENT, Status.DELIVERED, Status.OPENED, Status.CLICKED, Status.REPLIED]
     within: timedelta
 
 
@@ -61,7 +61,7 @@ class SendRequest(Wire):
     profile_id: UUID
     template: str
     channels: tuple[Channel, ...] = Field(min_length=1)
-    purpose: Purpose
+    purpose: str = Field(min_length=1)
     fallback: Fallback | None = None
     valid_until: datetime | None = None
     context: dict[str, JsonValue] = {}
