@@ -28,7 +28,6 @@ with engine.connect() as connection:
         target_metadata=config.attributes["metadata"],
         render_item=_render,
         compare_type=_compare_type,
-        compare_type=_compare_type,
         transaction_per_migration=True,
     )
     with context.begin_transaction():
