@@ -22,7 +22,7 @@ class Match(_Outcome):
 
 
 class Done(_Outcome):
-    """The step is complete: sent, written, started, or a wait that is due."""
+    """The step is complete: sent (or skipped for good), written, started, or a wait that is due."""
 
     kind: Literal["done"] = "done"
     detail: str | None = None
@@ -90,17 +90,25 @@ class Matched(_Outcome):
 
 
 class TimedOut(_Outcome):
-    """The shell's timer for a `wait_for` fired first."""
+    """The time of a `wait_for` is up: the shell's timer fired, or the service, asked to confirm, says so."""
 
     kind: Literal["timed_out"] = "timed_out"
 
 
-ServiceOutcome = Annotated[Done | Chose | Sleep | PastDue | Waiting | Deferred | Ended, Discriminator("kind")]
+ServiceOutcome = Annotated[Done | Chose | Sleep | PastDue | Waiting | Deferred | Ended | TimedOut, Discriminator("kind")]
 """What the journeys service answers for a step."""
 Outcome = Annotated[
     Done | Chose | Sleep | PastDue | Waiting | Deferred | Ended | Woke | Matched | TimedOut, Discriminator("kind")
 ]
 """Everything `advance` understands."""
+
+
+class StepResults(BaseModel):
+    """The answer of `POST /v1/steps`: one outcome per item, in its order."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    results: tuple[Outcome, ...]
 
 _outcomes: TypeAdapter[Outcome] = TypeAdapter(Outcome)
 
