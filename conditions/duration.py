@@ -15,6 +15,7 @@ _ISO = re.compile(
     r"(?:T(?!$)(?:(?P<hours>\d{1,9})H)?(?:(?P<minutes>\d{1,9})M)?(?:(?P<seconds>\d{1,9})S)?)?",
     re.ASCII,
 )
+_SHAPE = r"^-?P(?=.)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+S)?)?$"
 _LONGEST_DAYS = 900 * 366
 _REMEDY = "write an ISO 8601 duration such as 'P1Y2M', 'P8W', 'P1DT12H' or '-P1D', of at most 900 years"
 
@@ -63,7 +64,7 @@ class Duration:
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"type": "string", "format": "duration", "examples": ["P1D", "PT4H", "-P2W"]}
+        return {"type": "string", "pattern": _SHAPE, "examples": ["P1D", "PT4H", "-P2W"]}
 
 
 def _validate(value: object) -> Duration:

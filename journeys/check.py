@@ -1,24 +1,30 @@
 """Judging what a journey means: everything that is well formed and yet wrong."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable
 
 from conditions.problems import Problem
-
+from journeys.catalog import Catalog
+from journeys.check_flow import flow_problems
+from journeys.check_names import name_problems
+from journeys.check_steps import step_problems
 from journeys.model import Journey
 
 
-@dataclass(frozen=True, slots=True)
-class Catalog:
-    """The names that exist around a journey; None where unknown, which skips the check."""
-
-    templates: frozenset[str] | None = None
-    segments: frozenset[str] | None = None
-    journeys: frozenset[str] | None = None
-    template_variables: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Template to the dotted names that it cannot do without."""
-
-
 def check(journey: Journey, catalog: Catalog | None = None) -> tuple[Problem, ...]:
-    """All findings, in the order of the definition; those of severity `error` forbid publishing."""
-    raise NotImplementedError
+    """All findings, in the order of their paths; those of severity `error` forbid publishing. Without a catalog, names go unchecked."""
+    found = [*flow_problems(journey), *step_problems(journey), *name_problems(journey, catalog or Catalog())]
+    return tuple(sorted(dict.fromkeys(found), key=lambda problem: _position(problem.path)))
+
+
+def errors(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """The findings that forbid publishing."""
+    return tuple(problem for problem in problems if problem.severity == "error")
+
+
+def _position(path: str) -> tuple[tuple[int, int, str], ...]:
+    """Sorts paths with `[10]` behind `[9]`."""
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"[.\[\]]+", path) if part)
+
+
+__all__ = ["Catalog", "check", "errors"]

@@ -4,7 +4,20 @@ from collections.abc import Callable, Iterator
 from typing import assert_never
 
 from journeys.index import JourneyIndex
-from journeys.model import Branch, Exit, GoTo, Jump, Repeat, Send, Split, StartJourney, Step, UpdateProfile, Wait, WaitFor
+from journeys.model import (
+    Branch,
+    Exit,
+    GoTo,
+    Jump,
+    Repeat,
+    Send,
+    Split,
+    StartJourney,
+    Step,
+    UpdateProfile,
+    Wait,
+    WaitFor,
+)
 
 
 def followers(index: JourneyIndex, step: Step) -> Iterator[str]:

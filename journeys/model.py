@@ -3,11 +3,11 @@
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from conditions.duration import Duration
-from conditions.model import Condition, Filter, Moment, Name, Node, Path, Ref, TraitIs
 from pydantic import Discriminator, Field, JsonValue, Strict, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+from conditions.duration import Duration
+from conditions.model import Condition, Filter, Moment, Name, Node, Path, Ref, TraitIs
 from journeys.refs import check_ref
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ Count = Annotated[int, Strict()]
 
 
 def _wrong(message: str, remedy: str) -> PydanticCustomError:
-    return PydanticCustomError("journey", message, {"remedy": remedy})  # type: ignore[arg-type]
+    return PydanticCustomError("journey", message, {"remedy": remedy})
 
 
 # --- dates and windows

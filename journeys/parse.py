@@ -3,9 +3,9 @@
 import hashlib
 import json
 
-from conditions.problems import Problem, problems_of
 from pydantic import ValidationError
 
+from conditions.problems import Problem, problems_of
 from journeys.errors import JourneyError
 from journeys.model import Journey
 
@@ -15,7 +15,7 @@ def parse_journey(data: object) -> Journey:
     try:
         return Journey.model_validate(data)
     except ValidationError as error:
-        raise JourneyError(problems_of(error, Journey, data)) from None
+        raise JourneyError(problems_of(error, Journey)) from None
     except RecursionError:
         raise JourneyError([Problem(path="$", message="is nested too deeply", remedy="use goto instead of nesting")]) from None
 

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-from conditions.values import lookup
 from pydantic import AfterValidator, JsonValue
 from pydantic_core import PydanticCustomError
 
+from conditions.values import lookup
+
 Root = Literal["entry", "event", "profile"]
-_PARTS: Mapping[str, tuple[str, ...]] = {
+PARTS: Mapping[str, tuple[str, ...]] = {
     "entry": ("properties", "event", "timestamp", "id"),
     "event": ("properties", "event", "timestamp", "id"),
     "profile": ("traits", "computed", "segments", "id"),
@@ -48,7 +49,7 @@ class Reference:
 def parse_ref(text: str) -> Reference | None:
     """The reference that a text names, or None where it names none."""
     root, *path = text.split(".")
-    if root not in get_args(Root) or not path or not all(path) or path[0] not in _PARTS[root]:
+    if root not in get_args(Root) or not path or not all(path) or path[0] not in PARTS[root]:
         return None
     if (len(path) > 1) != (path[0] in _DEEP):
         return None

@@ -1,14 +1,18 @@
 """When a wait ends: pure resolution of durations, dates, times of day and windows, in the person's zone."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from conditions.problems import Problem
 from pydantic import JsonValue
 
-from journeys.model import Timeout, Wait
+from conditions.duration import Duration, add, at_local
+from conditions.problems import Problem
+from conditions.values import parse_instant
+from journeys.model import DateRef, Day, GoTo, Timeout, Until, Wait, Window
+
+DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,26 +31,138 @@ class Past:
     target: str | None = None
 
 
-def zone_of(profile_zone: str | None, journey_zone: str | None, workspace_zone: str) -> tuple[ZoneInfo, Problem | None]:
+def find_zone(name: str | None) -> ZoneInfo | None:
+    """The zone of this IANA name, or None where there is none; never raises."""
+    if not name:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return None
+
+
+def zone_of(profile_zone: str | None, journey_zone: str | None, workspace_zone: str | None) -> tuple[ZoneInfo, Problem | None]:
     """The first valid zone of profile, journey, workspace (else UTC), and a warning where one was invalid and passed over."""
-    raise NotImplementedError
+    passed_over: list[str] = []
+    chosen: ZoneInfo | None = None
+    for owner, name in (("profile", profile_zone), ("journey", journey_zone), ("workspace", workspace_zone)):
+        chosen = find_zone(name)
+        if chosen is not None:
+            break
+        if name:
+            passed_over.append(f"the {owner}'s time zone {name!r} does not exist")
+    chosen = chosen or ZoneInfo("UTC")
+    if not passed_over:
+        return chosen, None
+    message = f"{', '.join(passed_over)}; {chosen.key} is used"
+    return chosen, Problem(path="$.zone", message=message, remedy="use a name such as 'Europe/Berlin'", severity="warning")
 
 
-def parse_anchor(value: JsonValue, zone: ZoneInfo) -> datetime | None:
-    """A date value as an instant: dates and datetimes without offset are on the wall clock of `zone`; None where unreadable."""
-    raise NotImplementedError
+def parse_anchor(value: JsonValue, zone: tzinfo | str) -> datetime | None:
+    """A date value as an instant: dates and datetimes without offset are on the wall clock of `zone`; None where unreadable.
+
+    (A birthdate is a day where the person lives. Conditions, which have no person's zone in SQL, read it as midnight UTC.)
+    """
+    instant = parse_instant(value)
+    if instant is None or not isinstance(value, str):
+        return None
+    _, _, clock = value.replace(" ", "T").partition("T")
+    if clock.endswith("Z") or "+" in clock or "-" in clock:
+        return instant
+    return at_local(instant.date(), instant.time(), _zone(zone))
 
 
-def resolve_wait(step: Wait, *, entered_at: datetime, now: datetime, anchor: datetime | None, zone: str) -> Instant | Past:
-    """When a wait entered at `entered_at` ends. `anchor` is the value of `until`, by `parse_anchor` (None: missing)."""
-    raise NotImplementedError
+def anchor_of(until: Until | None, value: JsonValue, zone: tzinfo | str) -> datetime | None:
+    """The anchor for `resolve_wait` and `resolve_timeout`: the constant of `until`, or the `value` its reference led to."""
+    return parse_anchor(until if isinstance(until, str) else value, zone)
 
 
-def past_due(step: Wait, due: datetime | None, now: datetime) -> Past | None:
-    """The step's policy where `due` lies more than `late_by` before now, or there is no date."""
-    raise NotImplementedError
+def resolve_wait(step: Wait, *, entered_at: datetime, now: datetime, anchor: datetime | None, zone: tzinfo | str) -> Instant | Past:
+    """When a wait that was entered at `entered_at` ends.
+
+    `anchor` is the date of `until` (see `anchor_of`), None where it is missing: then the reference's default stands in. The order
+    is: duration or offset, then `at` on the resulting local date, then forward to the window's next opening.
+    """
+    due = _due(step.for_, step.until, step.offset, step.at, entered_at, anchor, _zone(zone))
+    if due is not None and step.window is not None:
+        due = next_opening(step.window, due, _zone(zone))
+    if due is None:
+        return _policy(step, None)
+    return past_due(step, due, now) or Instant(due)
 
 
-def resolve_timeout(timeout: Timeout, *, entered_at: datetime, anchor: datetime | None, zone: str) -> Instant | None:
+def past_due(step: Wait, due: datetime, now: datetime) -> Past | None:
+    """The step's policy where `due` lies before `now` by more than `late_by`; None where the wait is in time.
+
+    For a wait that ends after a pause. A timer that merely fired is not late: take it as done.
+    """
+    tolerated = due if step.late_by is None else add(due, step.late_by, UTC)
+    return _policy(step, due) if tolerated < now else None
+
+
+def resolve_timeout(timeout: Timeout, *, entered_at: datetime, anchor: datetime | None, zone: tzinfo | str) -> Instant | None:
     """When a `wait_for` times out (perhaps already); None where its date is missing and it has no default: it waits on."""
-    raise NotImplementedError
+    due = _due(timeout.after, timeout.until, timeout.offset, timeout.at, entered_at, anchor, _zone(zone))
+    return None if due is None else Instant(due)
+
+
+def next_opening(window: Window, instant: datetime, zone: tzinfo) -> datetime:
+    """The instant itself where the window is open then, else the next at which it opens.
+
+    An opening that a clock change moves out of the window does not count: the next day's does.
+    """
+    if _is_open(window, instant, zone):
+        return instant
+    today = instant.astimezone(zone).date()
+    opens = _clock(window.from_)
+    for day in (today + timedelta(days=ahead) for ahead in range(-1, 400)):
+        first = at_local(day, opens, zone)
+        second = datetime.combine(day, opens.replace(fold=1), tzinfo=zone).astimezone(UTC)
+        for opening in sorted({first, second}):
+            if opening >= instant and _is_open(window, opening, zone):
+                return opening
+    return instant
+
+
+def _is_open(window: Window, instant: datetime, zone: tzinfo) -> bool:
+    local = instant.astimezone(zone)
+    if DAYS[local.weekday()] not in window.days or local.time() < _clock(window.from_):
+        return False
+    return window.to == "24:00" or local.time() < _clock(window.to)
+
+
+def _due(
+    after: Duration | None,
+    until: Until | None,
+    offset: Duration | None,
+    at: str | None,
+    entered_at: datetime,
+    anchor: datetime | None,
+    zone: tzinfo,
+) -> datetime | None:
+    due: datetime | None
+    if after is not None:
+        due = add(entered_at, after, zone)
+    else:
+        due = anchor
+        if due is None and isinstance(until, DateRef) and until.default is not None:
+            due = add(entered_at, until.default.after, zone)
+        if due is not None and offset is not None:
+            due = add(due, offset, zone)
+    if due is not None and at is not None:
+        due = at_local(due.astimezone(zone).date(), _clock(at), zone)
+    return due if due is None else due.astimezone(UTC)
+
+
+def _policy(step: Wait, due: datetime | None) -> Past:
+    if isinstance(step.if_past, GoTo):
+        return Past(due, "goto", step.if_past.goto)
+    return Past(due, step.if_past)
+
+
+def _clock(text: str) -> time:
+    return time(int(text[:2]), int(text[3:]))
+
+
+def _zone(zone: tzinfo | str) -> tzinfo:
+    return zone if isinstance(zone, tzinfo) else zone_of(zone, None, None)[0]

@@ -1,0 +1,68 @@
+"""Findings about the way through a journey: ids, jumps, steps that cannot be reached, loops that never rest."""
+
+from collections.abc import Iterator
+
+from conditions.problems import Problem, did_you_mean
+from journeys.flow import cycles, reachable
+from journeys.index import JourneyIndex
+from journeys.model import GoTo, Journey, Jump, Repeat, Step, Wait, WaitFor
+
+
+def flow_problems(journey: Journey) -> Iterator[Problem]:
+    """Every finding of this kind."""
+    index = journey.index
+    for step_id, path in index.duplicates:
+        message = f"the id {step_id!r} is taken by {index.places[step_id].path}"
+        yield Problem(path=f"{path}.id", message=message, remedy="give every step its own id")
+    for step_id, step in index.steps.items():
+        yield from _jumps(index, step_id, step)
+    yield from _unreachable(index)
+    yield from _restless(index)
+
+
+def _jumps(index: JourneyIndex, step_id: str, step: Step) -> Iterator[Problem]:
+    match step:
+        case Jump():
+            path, target = f"{index.places[step_id].path}.goto", step.goto
+        case Wait(if_past=GoTo(goto=target)):
+            path = f"{index.places[step_id].path}.if_past.goto"
+        case _:
+            return
+    if target not in index.steps:
+        yield Problem(path=path, message=f"there is no step {target!r}", remedy=did_you_mean(target, index.steps))
+        return
+    here = {*index.places[step_id].parents, step_id}
+    for parent in index.places[target].parents:
+        if isinstance(index.steps[parent], Repeat) and parent not in here:
+            message = f"step {target!r} lies inside the repetition {parent!r}, which cannot be jumped into"
+            yield Problem(path=path, message=message, remedy=f"go to {parent!r} itself")
+            return
+
+
+def _unreachable(index: JourneyIndex) -> Iterator[Problem]:
+    reached = reachable(index, index.first)
+    for step_id, place in index.places.items():
+        if step_id not in reached and all(parent in reached for parent in place.parents):
+            message = f"step {step_id!r} is never reached"
+            yield Problem(path=place.path, message=message, remedy="remove it, or go to it from somewhere")
+
+
+def _restless(index: JourneyIndex) -> Iterator[Problem]:
+    known: set[str] = set()
+    for cycle in cycles(index, keep=lambda step: not _rests(step)):
+        known.update(cycle)
+        message = f"the loop of {', '.join(cycle)} can go round without a wait"
+        yield Problem(path=index.places[cycle[0]].path, message=message, remedy="put a 'wait' or 'wait_for' into every round")
+    for cycle in cycles(index, keep=lambda step: not _rests_surely(step)):
+        if known.isdisjoint(cycle):
+            message = f"the loop of {', '.join(cycle)} waits only until dates; once they are past, it runs without rest"
+            remedy = "add a wait 'for' some time"
+            yield Problem(path=index.places[cycle[0]].path, message=message, remedy=remedy, severity="warning")
+
+
+def _rests(step: Step) -> bool:
+    return isinstance(step, WaitFor) or (isinstance(step, Wait) and (step.for_ is None or step.for_.is_positive))
+
+
+def _rests_surely(step: Step) -> bool:
+    return isinstance(step, WaitFor) or (isinstance(step, Wait) and step.for_ is not None and step.for_.is_positive)

@@ -1,0 +1,84 @@
+"""Findings about names: references, segments, templates and their variables, journeys."""
+
+from collections.abc import Iterator
+
+from conditions.problems import Problem, did_you_mean
+from journeys.catalog import Catalog
+from journeys.flow import reachable
+from journeys.index import JourneyIndex
+from journeys.mentions import Mention, mentions
+from journeys.model import EntryBySegment, Journey, Send, StartJourney, WaitFor
+from journeys.refs import PARTS, REMEDY, parse_ref
+
+
+def name_problems(journey: Journey, catalog: Catalog) -> Iterator[Problem]:
+    """Every finding of this kind."""
+    index = journey.index
+    woken = _woken(index)
+    for mention in mentions(journey):
+        for ref in sorted(mention.names.refs):
+            yield from _ref(journey, mention, ref, woken)
+        for segment in sorted(mention.names.segments):
+            yield from _known(mention.path, "segment", segment, catalog.segments)
+    for step_id, step in index.steps.items():
+        path = index.places[step_id].path
+        if isinstance(step, StartJourney):
+            yield from _known(f"{path}.journey", "journey", step.journey, catalog.journeys)
+        elif isinstance(step, Send):
+            yield from _known(f"{path}.template", "template", step.template, catalog.templates)
+            for name in sorted(catalog.template_variables.get(step.template, ())):
+                yield from _variable(journey, f"{path}.template", step, name, step_id in woken, catalog)
+
+
+def _known(path: str, kind: str, name: str, known: frozenset[str] | None) -> Iterator[Problem]:
+    if known is not None and name not in known:
+        yield Problem(path=path, message=f"there is no {kind} {name!r}", remedy=did_you_mean(name, known))
+
+
+def _ref(journey: Journey, mention: Mention, ref: str, woken: frozenset[str]) -> Iterator[Problem]:
+    parsed = parse_ref(ref)
+    if parsed is None:
+        yield Problem(path=mention.path, message=f"{ref!r} is no reference", remedy=REMEDY)
+    elif mention.scope == "entry":
+        message = f"{ref} is not known yet: the entry's filter looks at the entering event alone"
+        yield Problem(path=mention.path, message=message, remedy="compare with a constant, or exit by a branch after entry")
+    elif parsed.root == "profile":
+        return
+    elif parsed.path[0] == "properties" and isinstance(journey.entry, EntryBySegment) and _of_entry(mention, parsed.root):
+        message = f"{ref} leads nowhere: whoever enters by a segment brings no event"
+        yield Problem(path=mention.path, message=message, remedy="refer to profile.traits.… instead, or enter by an event")
+    elif parsed.root == "event" and mention.scope == "registered":
+        message = f"{ref} is not known: exit rules and the goal are fixed on entry"
+        yield Problem(path=mention.path, message=message, remedy="refer to entry.… or profile.…")
+    elif parsed.root == "event" and mention.scope == "step" and mention.step not in woken:
+        message = f"{ref} leads nowhere: no event can have woken the journey before this step"
+        yield Problem(path=mention.path, message=message, remedy="refer to entry.… for the entering event")
+
+
+def _of_entry(mention: Mention, root: str) -> bool:
+    return root == "entry" or mention.scope == "key"
+
+
+def _variable(journey: Journey, path: str, step: Send, name: str, woken: bool, catalog: Catalog) -> Iterator[Problem]:
+    root, *rest = name.split(".")
+    if root in catalog.supplied:
+        return
+    needs = f"template {step.template!r} needs {name}"
+    if root not in PARTS or (rest and rest[0] not in PARTS[root]):
+        yield Problem(path=path, message=f"{needs}, which nothing supplies", remedy=REMEDY)
+    elif root == "entry" and isinstance(journey.entry, EntryBySegment) and rest[:1] == ["properties"]:
+        message = f"{needs}, but whoever enters by a segment brings no event"
+        yield Problem(path=path, message=message, remedy="use profile.traits.… in the template, or give the name a default")
+    elif root == "event" and not woken:
+        message = f"{needs}, but no event can have woken the journey before this step"
+        yield Problem(path=path, message=message, remedy="use entry.… in the template, or give the name a default")
+
+
+def _woken(index: JourneyIndex) -> frozenset[str]:
+    """Steps that can be reached after some path of a `wait_for` was taken."""
+    found: set[str] = set()
+    for step in index.steps.values():
+        if isinstance(step, WaitFor):
+            for way in step.paths:
+                found |= reachable(index, index.enter(way.steps, step.id))
+    return frozenset(found)
