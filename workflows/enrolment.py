@@ -1,0 +1,172 @@
+"""The workflow of one enrolment: drives the journey core, waits durably, leaves every decision to the services."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+
+from journeys.engine import Finish, Perform, advance, plan, start
+
+with workflow.unsafe.imports_passed_through():
+    from activities.enrolments import EnrolmentActivities
+    from contracts.journeys import (
+        SIGNAL_INTERRUPT,
+        SIGNAL_MATCHED,
+        WORKFLOW,
+        FinishItem,
+        InterruptSignal,
+        MatchedSignal,
+        StepItem,
+    )
+    from journeys.outcome import Deferred, Done, Matched, Outcome, Sleep, TimedOut, Waiting, Woke
+    from workflows.definitions import PinnedEnrolment
+    from workflows.state import EnrolmentState, Pending
+
+CALL_TIMEOUT = timedelta(seconds=20)
+"""One attempt; above the HTTP client's own timeout, which says more."""
+LOCAL_RETRIES = timedelta(seconds=3)
+"""Back-offs up to this stay inside the workflow task, longer ones become timers of the server."""
+RETRIES = RetryPolicy(
+    initial_interval=timedelta(milliseconds=250),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(seconds=60),
+    maximum_attempts=60,  # about an hour; then the workflow begins anew, with a history that cannot outgrow the server
+)
+ASK_AGAIN = 0.25
+"""Least real seconds before a service is asked again whether it is time."""
+
+
+@workflow.defn(name=WORKFLOW)
+class EnrolmentWorkflow:
+    """Returns why the enrolment ended."""
+
+    @workflow.init
+    def __init__(self, enrolment: PinnedEnrolment) -> None:
+        self._enrolment = enrolment
+        self._state = enrolment.carried or EnrolmentState(cursor=start(enrolment.journey))
+
+    @workflow.run
+    async def run(self, enrolment: PinnedEnrolment) -> str:
+        state, journey = self._state, enrolment.journey
+        while isinstance(effect := self._plan(), Perform):
+            if state.pending is None:
+                outcome = await self._perform(effect)
+            else:
+                outcome = await self._wait(effect, state.pending)
+            if outcome is None:
+                continue
+            if isinstance(outcome, Deferred):
+                outcome = Done(detail="deferred")
+            if (pending := Pending.of(outcome)) is not None:
+                state.pending = pending
+            else:
+                state.move(advance(journey, state.cursor, outcome, workflow.now()), outcome)
+        await self._finish(effect)
+        return effect.reason
+
+    @workflow.signal(name=SIGNAL_MATCHED)
+    def matched(self, signal: MatchedSignal) -> None:
+        self._state.take(signal)
+
+    @workflow.signal(name=SIGNAL_INTERRUPT)
+    def interrupt(self, signal: InterruptSignal) -> None:
+        self._state.stop(signal)
+
+    def _plan(self) -> Perform | Finish:
+        if self._state.interrupt is not None:
+            return Finish(self._state.interrupt.reason)
+        return plan(self._enrolment.journey, self._state.cursor)
+
+    async def _wait(self, effect: Perform, pending: Pending) -> Outcome | None:
+        """What the wait came to; None when there is something else to look at first."""
+        state = self._state
+        await _until(lambda: state.interrupt or state.match or _history_is_long(), pending)
+        if state.interrupt is not None:
+            return None
+        self._continue_as_new_if_long()
+        if (signal := state.match) is not None:
+            return Matched(path=signal.path, event_id=signal.event_id)
+        if pending.kind == "deferred":
+            state.pending = None
+            return None
+        if pending.confirm:
+            answer = await self._perform(effect, confirm=True)
+            match answer:
+                case Done() | Woke() | TimedOut():
+                    pass
+                case Sleep() if pending.kind == "wait_for":  # not yet
+                    return Waiting(wake_at=answer.wake_at, confirm=answer.confirm)
+                case _:
+                    return answer
+        return TimedOut() if pending.kind == "wait_for" else Woke()
+
+    async def _perform(self, effect: Perform, *, confirm: bool = False) -> Outcome:
+        item = StepItem(
+            enrolment_id=self._enrolment.enrolment_id,
+            step=effect.step_id,
+            visit=effect.visit,
+            event_id=self._state.cursor.event_id,
+            confirm=confirm,
+        )
+        while True:
+            try:
+                return await workflow.execute_local_activity_method(
+                    EnrolmentActivities.perform_step,
+                    item,
+                    start_to_close_timeout=CALL_TIMEOUT,
+                    retry_policy=RETRIES,
+                    local_retry_threshold=LOCAL_RETRIES,
+                )
+            except ActivityError as error:
+                self._begin_anew_after(error)
+
+    async def _finish(self, effect: Finish) -> None:
+        interrupt = self._state.interrupt
+        item = FinishItem(
+            enrolment_id=self._enrolment.enrolment_id, reason=effect.reason, event_id=interrupt.event_id if interrupt else None
+        )
+        while True:
+            try:
+                return await workflow.execute_local_activity_method(
+                    EnrolmentActivities.finish_enrolment,
+                    item,
+                    start_to_close_timeout=CALL_TIMEOUT,
+                    retry_policy=RETRIES,
+                    local_retry_threshold=LOCAL_RETRIES,
+                )
+            except ActivityError as error:
+                self._begin_anew_after(error)
+
+    def _begin_anew_after(self, error: ActivityError) -> None:
+        if is_cancelled_exception(error):
+            raise error
+        self._continue_as_new_if_long()
+
+    def _continue_as_new_if_long(self) -> None:
+        """Called right after waking: where signals keep coming the server refuses, and repeats the workflow task with all that it
+        did. Signals are taken without waiting for anything, so those that have arrived are in the state."""
+        if _history_is_long():
+            workflow.continue_as_new(self._enrolment.again(self._state))
+
+
+def _history_is_long() -> bool:
+    return workflow.info().is_continue_as_new_suggested()
+
+
+async def _until(awake: Callable[[], object], pending: Pending) -> None:
+    """Returns when `awake` or at the deadline, which is absolute: it survives continue-as-new unchanged."""
+    if awake():
+        return
+    seconds = pending.seconds_left(workflow.now())
+    if seconds is None:
+        await workflow.wait_condition(lambda: bool(awake()))
+        return
+    if pending.confirm or pending.kind == "deferred":
+        seconds = max(seconds, ASK_AGAIN)
+    if seconds > 0:
+        with suppress(asyncio.TimeoutError):
+            await workflow.wait_condition(lambda: bool(awake()), timeout=seconds)
