@@ -15,7 +15,8 @@ Main = Callable[[Settings], Awaitable[None]]
 class Role:
     """`module` offers `async def main(settings)`, which serves until SIGTERM or cancellation and answers `GET /readyz`
     on REIS_PORT. `service` names the schema it works on; `database` says that it wants a server without one; `temporal`
-    that it talks to Temporal; `after` names the roles that are up before it on one machine."""
+    that it talks to Temporal; `after` names the roles that are up before it on one machine; `stop_seconds` is how long
+    it may take to stop."""
 
     name: str
     module: str
@@ -24,6 +25,7 @@ class Role:
     database: bool = False
     temporal: bool = False
     after: tuple[str, ...] = ()
+    stop_seconds: float = 15.0
 
     @property
     def needs_database(self) -> bool:

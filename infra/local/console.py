@@ -62,5 +62,3 @@ class Console:
                 path.replace(path.with_suffix(".log.1"))
             self._files[name] = path.open("a", buffering=1, errors="replace")
         return self._files[name]
-
-

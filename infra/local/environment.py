@@ -69,7 +69,13 @@ def addresses(urls: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, 
 
 
 def common(
-    keys: Keys, *, urls: Mapping[str, str], clock: Clock, database_url: str | None, temporal_address: str | None, environ: Mapping[str, str]
+    keys: Keys,
+    *,
+    urls: Mapping[str, str],
+    clock: Clock,
+    database_url: str | None,
+    temporal_address: str | None,
+    environ: Mapping[str, str],
 ) -> dict[str, str]:
     """What every role gets."""
     found = access(keys, environ) | addresses(urls, environ) | clock_env(clock)

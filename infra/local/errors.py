@@ -22,7 +22,9 @@ class PortTakenError(LocalSystemError):
     """A port that a setting fixes is in use."""
 
     def __init__(self, port: int, setting: str) -> None:
-        super().__init__(f"port {port} for {setting} is taken; free it, choose another in {setting}, or unset it to have a free one chosen")
+        super().__init__(
+            f"port {port} for {setting} is taken; free it, choose another in {setting}, or unset it to have a free one chosen"
+        )
         self.port, self.setting = port, setting
 
 
@@ -46,5 +48,7 @@ class MissingProgramError(LocalSystemError):
     """A program that a wheel should have brought is not there."""
 
     def __init__(self, program: str, distribution: str) -> None:
-        super().__init__(f"{program} not found: the wheel {distribution} is not installed for this platform; use an own server instead")
+        super().__init__(
+            f"{program} not found: the wheel {distribution} is not installed for this platform; use an own server instead"
+        )
         self.program = program

@@ -29,7 +29,7 @@ class _CapData(ctypes.Structure):
 
 def unprivileged_ids() -> tuple[int, int]:
     """The (uid, gid) that programs which refuse root run under: `nobody`, which every system has."""
-    import pwd  # noqa: PLC0415  # POSIX only, and needed by root only
+    import pwd  # POSIX only, and needed by root only
 
     entry = pwd.getpwnam("nobody")
     return entry.pw_uid, entry.pw_gid
@@ -61,7 +61,7 @@ def main(arguments: list[str]) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
         if os.getppid() != parent:  # it died before we asked to be told
             sys.exit(1)
-    os.execv(program[0], program)  # noqa: S606  # becoming another program is the purpose
+    os.execv(program[0], program)  # becoming another program is the purpose
 
 
 if __name__ == "__main__":

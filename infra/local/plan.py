@@ -57,8 +57,8 @@ class Plan:
             keys,
             urls=self.urls,
             clock=clock,
-            database_url=self.postgres and self.postgres.url("reis"),
-            temporal_address=self.temporal and self.temporal.address,
+            database_url=self.postgres.url("reis") if self.postgres else None,
+            temporal_address=self.temporal.address if self.temporal else None,
             environ=given,
         )
         self.env = ours | {"REIS_DATA_DIR": str(folder.path), "REIS_HOST": HOST} | dict(choices.extra_env)
@@ -68,9 +68,9 @@ class Plan:
         return Runtime(
             pid=pid,
             urls=self.urls,
-            database_url=self.postgres and self.postgres.url("reis"),
-            temporal_address=self.temporal and self.temporal.address,
-            temporal_ui=self.temporal and self.temporal.ui_url,
+            database_url=self.postgres.url("reis") if self.postgres else None,
+            temporal_address=self.temporal.address if self.temporal else None,
+            temporal_ui=self.temporal.ui_url if self.temporal else None,
         )
 
     def programs(self, client: httpx.AsyncClient) -> list[Program]:
@@ -98,7 +98,9 @@ class Plan:
         services = sorted({role.service for role in self._choices.roles if role.service})
         if services:
             after = ("postgres",) if self.postgres else ()
-            found.append(Program("migrate", lambda: _python("infra.cli", "migrate", *services), env=self.env, after=after, once=True))
+            found.append(
+                Program("migrate", lambda: _python("infra.cli", "migrate", *services), env=self.env, after=after, once=True)
+            )
         before = {program.name for program in found}
         return [*found, *(self._role(role, client, before) for role in self._choices.roles)]
 
@@ -117,6 +119,7 @@ class Plan:
             env=env,
             ready=answers(client, f"{self.urls[role.name]}/readyz"),
             after=(*roles, *sorted(name for name in before if needed[name])),
+            stop_seconds=role.stop_seconds,
         )
 
     def _temporal(self) -> TemporalServer:

@@ -119,11 +119,9 @@ class TemporalServer:
         log_path = self._data_dir / "temporal.log"
         with log_path.open("ab") as log:
             self._child = Child(self.command, env=self.env, output=log)
-        try:
-            asyncio.run(self._until_ready(self._child, log_path))
-        except BaseException:
+        if not asyncio.run(self._becomes_ready(self._child)):
             self.stop()
-            raise
+            raise StartError("temporal", "it ended or did not answer", log_path.read_text(errors="replace")[-2000:])
 
     def stop(self) -> None:
         """Leaves no process."""
@@ -138,9 +136,10 @@ class TemporalServer:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
-    async def _until_ready(self, child: Child, log_path: Path) -> None:
+    async def _becomes_ready(self, child: Child) -> bool:
         deadline = time.monotonic() + READY_SECONDS
         while not await self.is_ready():
             if not child.running or time.monotonic() > deadline:
-                raise StartError("temporal", "it ended or did not answer", log_path.read_text(errors="replace")[-2000:])
+                return False
             await asyncio.sleep(0.05)
+        return True

@@ -10,6 +10,7 @@ from infra.settings import Settings
 _ME = "tests.infra.local.roles"
 TINY = registry((Role("first", _ME, 18101), Role("second", _ME, 18102, after=("first",))))
 WITH_PARTS = registry((Role("first", _ME, 18103, database=True, temporal=True),))
+STUBBORN = registry((Role("stubborn", "tests.infra.local.stubborn", 18105, stop_seconds=0.5),))
 BROKEN = registry((Role("broken", "tests.infra.local.no_such_module", 18104),))
 
 
@@ -19,7 +20,9 @@ async def main(settings: Settings) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         body = json.dumps({"pid": os.getpid(), "now": settings.clock().now().isoformat(), "env": dict(os.environ)}).encode()
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body))
+        writer.write(
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
+        )
         writer.write(body)
         await writer.drain()
         writer.close()

@@ -1,5 +1,6 @@
 """The embedded Temporal server."""
 
+import asyncio
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,8 +21,6 @@ async def _start_one(address: str, workflow_id: str) -> None:
 
 
 def test_workflows_are_there_again_after_a_restart_on_the_same_folder(tmp_path: Path) -> None:
-    import asyncio
-
     workflow_id = str(uuid4())
     with TemporalServer(tmp_path, port=any_free()) as server:
         asyncio.run(_start_one(server.address, workflow_id))
