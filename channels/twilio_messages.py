@@ -1,0 +1,136 @@
+"""SMS and WhatsApp through Twilio's Messages API, with Twilio's own SDK on our session."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import timedelta
+
+import aiohttp
+import orjson
+from twilio.base.exceptions import TwilioRestException  # type: ignore[import-untyped]
+from twilio.http import AsyncHttpClient  # type: ignore[import-untyped]
+from twilio.http.response import Response  # type: ignore[import-untyped]
+from twilio.rest import Client  # type: ignore[import-untyped]
+
+from channels.errors import NoAnswer, NotTaken
+from channels.message import Accepted, Asked, Lookup, Outcome, OutgoingMessage, Refused, TextContent, Unknown
+from channels.network import call
+from contracts.channels import Channel
+
+PROVIDER = "twilio"
+# https://www.twilio.com/docs/api/errors: numbers to which nothing will ever arrive.
+DEAD_ADDRESS = frozenset({21211, 21614, 30005, 30006, 63024})
+STOPPED = 21610
+_SKEW = timedelta(seconds=5)
+
+
+class SessionHttpClient(AsyncHttpClient):  # type: ignore[misc]
+    """The SDK's transport on a shared session.
+
+    The SDK's own ignores its timeout (twilio-python#925), form-encodes JSON (#932) and logs bodies.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, timeout: float) -> None:
+        super().__init__(logging.getLogger(__name__), True, timeout)
+        self._session = session
+        self._timeout = timeout
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, str] | None = None,
+        data: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,
+        allow_redirects: bool = False,
+    ) -> Response:
+        """Raises `NotTaken` or `NoAnswer`; all else is the SDK's to judge."""
+        is_json = (headers or {}).get("Content-Type", "").startswith("application/json")
+        answer = await call(
+            self._session,
+            PROVIDER,
+            method.upper(),
+            url,
+            timeout=timeout or self._timeout,
+            headers=headers,
+            params=params,
+            data=orjson.dumps(data) if is_json and data is not None else data,
+            auth=aiohttp.BasicAuth(*auth) if auth else None,
+        )
+        return Response(answer.status, answer.text, answer.headers)
+
+
+class TwilioMessages:
+    """The adapter for the channels `sms` and `whatsapp`.
+
+    `callback_url` is where Twilio reports to, without the query; empty: no reports are asked for.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        account_sid: str,
+        auth_token: str,
+        senders: Mapping[Channel, str],
+        callback_url: str = "",
+        api_url: str = "",
+        timeout: float = 10.0,
+    ) -> None:
+        self._client = Client(account_sid, auth_token, http_client=SessionHttpClient(session, timeout))
+        if api_url:
+            self._client.api.base_url = api_url.rstrip("/")
+        self._senders = {channel: _addressed(channel, number) for channel, number in senders.items()}
+        self._callback_url = callback_url
+        self.account = f"{PROVIDER}:{account_sid}"
+
+    async def send(self, message: OutgoingMessage) -> Outcome:
+        """One `POST /Messages.json`; the status callback's URL carries the attempt."""
+        fields = {"to": _addressed(message.channel, message.address), "from_": self._senders[message.channel]}
+        if self._callback_url:
+            fields["status_callback"] = f"{self._callback_url}?attempt={message.attempt}"
+        try:
+            taken = await self._client.messages.create_async(**fields, **_content(message))
+        except NotTaken as trouble:
+            return Refused(code="not_taken", permanent=False, retry_after=trouble.retry_after, detail=str(trouble))
+        except NoAnswer as trouble:
+            return Unknown(why=str(trouble))
+        except TwilioRestException as error:
+            return Refused(code=str(error.code), permanent=True, address_dead=error.code in DEAD_ADDRESS, detail=error.msg)
+        return Accepted(provider_id=taken.sid)
+
+    async def look_up(self, asked: Asked) -> Accepted | Lookup:
+        """Searches Twilio's newest messages to the address for ours: same sender and text, made since the call.
+
+        Twilio stores no id of ours that could be asked for. A message known under another attempt does not count.
+        """
+        message = asked.message
+        sender = self._senders[message.channel]
+        to = _addressed(message.channel, message.address)
+        try:
+            newest = await self._client.messages.list_async(to=to, from_=sender, limit=50, page_size=50)
+        except (NotTaken, NoAnswer, TwilioRestException):
+            return Lookup.CANNOT_TELL
+        content = message.content
+        assert isinstance(content, TextContent)
+        for found in reversed(newest):
+            if found.sid in asked.taken or found.date_created < asked.called_at - _SKEW:
+                continue
+            if content.content_sid or (found.body or "").strip() == content.body.strip():
+                return Accepted(provider_id=found.sid)
+        return Lookup.ABSENT
+
+
+def _addressed(channel: Channel, number: str) -> str:
+    return f"whatsapp:{number.removeprefix('whatsapp:')}" if channel is Channel.WHATSAPP else number
+
+
+def _content(message: OutgoingMessage) -> dict[str, str]:
+    content = message.content
+    assert isinstance(content, TextContent)
+    if content.content_sid:
+        return {"content_sid": content.content_sid, "content_variables": orjson.dumps(content.content_variables).decode()}
+    return {"body": content.body}
