@@ -1,0 +1,1 @@
+"""The worker's calls, against a real HTTP server."""

@@ -1,0 +1,1 @@
+"""The Temporal shell, on a real server, with a scripted journeys service."""
