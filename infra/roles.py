@@ -16,7 +16,7 @@ class Role:
     """`module` offers `async def main(settings)`, which serves until SIGTERM or cancellation and answers `GET /readyz`
     on REIS_PORT. `service` names the schema it works on; `database` says that it wants a server without one; `temporal`
     that it talks to Temporal; `after` names the roles that are up before it on one machine; `stop_seconds` is how long
-    it may take to stop."""
+    it may take to stop. A `standalone` one is a program of its own (`python -m MODULE`) with settings of its own."""
 
     name: str
     module: str
@@ -26,6 +26,7 @@ class Role:
     temporal: bool = False
     after: tuple[str, ...] = ()
     stop_seconds: float = 15.0
+    standalone: bool = False
 
     @property
     def needs_database(self) -> bool:
@@ -50,6 +51,6 @@ ROLES = registry(
         Role("dispatcher", "services.channels.dispatcher", 8005, service="channels", after=("channels",)),
         Role("journeys", "services.journeys.app", 8004, service="journeys", temporal=True, after=("segments", "channels")),
         Role("worker", "workflows.worker", 8006, temporal=True, after=("journeys",)),
-        Role("sandbox", "sandbox.__main__", 8090),
+        Role("sandbox", "sandbox", 8090, standalone=True),
     )
 )

@@ -2,8 +2,9 @@
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
+from functools import cache
 from itertools import count
 
 import pytest
@@ -11,6 +12,7 @@ from playwright.async_api import Browser, async_playwright
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from infra import migrations
 from infra.local.ports import any_free
 from infra.local.postgres import EmbeddedPostgres
 from infra.local.temporal import TemporalServer
@@ -58,6 +60,35 @@ def database_url(postgres: EmbeddedPostgres, database_names: Iterator[str]) -> I
     postgres.create_databases([name])
     yield postgres.url(name)
     postgres.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: EmbeddedPostgres) -> Callable[[str], str]:
+    """Answers the name of a database that holds a service's newest tables; made at the first use."""
+
+    @cache
+    def template(service: str) -> str:
+        migrations.upgrade(migrations.schema_of(service), postgres.url("template"))
+        return f"template_{service}"
+
+    return template
+
+
+@pytest.fixture
+def migrated_database(
+    postgres: EmbeddedPostgres, migrated_template: Callable[[str], str], database_names: Iterator[str]
+) -> Iterator[Callable[[str], str]]:
+    """`migrated_database("profiles")` answers the SQLAlchemy URL of a fresh, migrated database of this test's own."""
+    made: list[str] = []
+
+    def create(service: str) -> str:
+        made.append(next(database_names))
+        postgres.clone_database(migrated_template(service), made[-1])
+        return postgres.url(made[-1])
+
+    yield create
+    for name in made:
+        postgres.drop_database(name)
 
 
 @pytest.fixture(scope="session")

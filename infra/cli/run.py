@@ -1,6 +1,7 @@
 """Plays one role in this process: `python -m infra.cli.run ROLE MODULE` is what the supervisor starts."""
 
 import asyncio
+import runpy
 import signal
 import sys
 from contextlib import suppress
@@ -14,6 +15,9 @@ from infra.telemetry import configure_logging
 
 def run_role(role: Role) -> None:
     """Until SIGTERM or SIGINT; both end it with exit code 0."""
+    if role.standalone:
+        runpy.run_module(role.module, run_name="__main__", alter_sys=True)
+        return
     settings = Settings()
     configure_logging(settings, role.name)
     main = role.main()

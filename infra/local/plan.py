@@ -115,7 +115,7 @@ class Plan:
         roles = [name for name in role.after if name in self.urls]
         return Program(
             role.name,
-            lambda: _python("infra.cli.run", role.name, role.module),
+            lambda: _python(role.module) if role.standalone else _python("infra.cli.run", role.name, role.module),
             env=env,
             ready=answers(client, f"{self.urls[role.name]}/readyz"),
             after=(*roles, *sorted(name for name in before if needed[name])),

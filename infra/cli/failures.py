@@ -1,0 +1,30 @@
+"""How a command fails: one clear sentence and exit code 1, no traceback for what a person can put right."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from sqlalchemy.exc import OperationalError
+
+from infra.errors import ReisError
+from infra.local.errors import LocalSystemError
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turns the errors that have a remedy into a sentence on stderr."""
+    try:
+        yield
+    except (LocalSystemError, ReisError) as error:
+        _fail(str(error))
+    except OperationalError as error:
+        _fail(f"the database does not answer: {error.orig}; is DATABASE_URL right?")
+    except ValidationError as error:
+        _fail("\n".join(f"setting {'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()))
+
+
+def _fail(sentence: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(sentence, style="red", markup=False, highlight=False)
+    raise typer.Exit(1)
