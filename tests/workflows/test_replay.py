@@ -1,0 +1,50 @@
+"""Recorded histories of every version of the workflow code still replay: enrolments that are under way go on."""
+
+import json
+from pathlib import Path
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer
+
+from tests.workflows.record import HISTORIES
+from workflows.converter import data_converter
+from workflows.definitions import Definitions
+from workflows.enrolment import EnrolmentWorkflow
+from workflows.worker import runner
+
+RECORDED = sorted(path.relative_to(HISTORIES).as_posix() for path in HISTORIES.glob("v*/*.json"))
+
+
+async def _unreachable(digest: str) -> bytes:
+    raise AssertionError(f"definition {digest} was not recorded")
+
+
+@pytest.fixture(scope="module")
+def definitions() -> Definitions:
+    known = Definitions(_unreachable)
+    for path in (HISTORIES / "definitions").glob("*.json"):
+        assert known.add(json.loads(path.read_text())) == path.stem
+    return known
+
+
+@pytest.mark.parametrize("recorded", RECORDED)
+async def test_a_recorded_history_replays(recorded: str, definitions: Definitions) -> None:
+    history = WorkflowHistory.from_json(Path(recorded).stem, (HISTORIES / recorded).read_text())
+    replayer = Replayer(
+        workflows=[EnrolmentWorkflow],
+        workflow_runner=runner(sandbox=True),
+        data_converter=data_converter(definitions),
+        build_id="test",
+    )
+    await replayer.replay_workflow(history)
+
+
+def test_every_run_of_a_chain_is_recorded() -> None:
+    for version in {name.split("/")[0] for name in RECORDED}:
+        chain = sorted((HISTORIES / version).glob("rounds.*.json"))
+        assert len(chain) > 2
+        for run in chain:
+            last = WorkflowHistory.from_json("rounds", run.read_text()).events[-1]
+            continued = last.HasField("workflow_execution_continued_as_new_event_attributes")
+            assert continued == (run != chain[-1])
