@@ -14,7 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.feed import FeedItem, FeedPage
 from infra.db import Database
-from infra.errors import Rejected, ReisError, Unavailable
+from infra.errors import ReisError, Rejected, Unavailable
 from infra.feed.cursor import Cursor
 from infra.http import ServiceClient
 
@@ -65,7 +65,9 @@ class Moved(ReisError):
 class FeedConsumer:
     """Follows one feed for ever. `run` returns only by cancellation; every fault is retried with back-off."""
 
-    def __init__(self, *, feed: str, reader: str, client: ServiceClient, database: Database, effect: Effect, page: int = 500) -> None:
+    def __init__(
+        self, *, feed: str, reader: str, client: ServiceClient, database: Database, effect: Effect, page: int = 500
+    ) -> None:
         self.feed = feed
         self._reader = reader
         self._client = client
@@ -93,6 +95,8 @@ class FeedConsumer:
     async def step(self, *, wait: float) -> int:
         """Reads and applies one page; returns the number of items."""
         before = await self._load()
+        if before is not None:  # after a restart all of it is applied already
+            await self._publish(before)
         page = await self._fetch(before, wait)
         if page.items:
             await self._apply(page, before)
@@ -161,9 +165,7 @@ class FeedConsumer:
         if before is None:
             statement = "INSERT INTO feed_cursor (feed, cursor) VALUES (:feed, :after) ON CONFLICT DO NOTHING RETURNING feed"
         else:
-            statement = (
-                "UPDATE feed_cursor SET cursor = :after, updated_at = now() WHERE feed = :feed AND cursor = :before RETURNING feed"
-            )
+            statement = "UPDATE feed_cursor SET cursor = :after, updated_at = now() WHERE feed = :feed AND cursor = :before RETURNING feed"
         row = (await session.execute(text(statement), {"feed": self.feed, "before": before, "after": after})).first()
         if row is None:
             raise Moved(f"the cursor of feed {self.feed} was moved by another process")
