@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from alembic import context
 from sqlalchemy import create_engine, pool
+from sqlalchemy.dialects.postgresql.base import ischema_names
 
 from infra.feed.outbox import Xid8
 
 config = context.config
+ischema_names["xid8"] = Xid8
 
 
 def _render(kind: str, value: object, autogen: object) -> str | bool:

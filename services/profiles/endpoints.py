@@ -1,0 +1,106 @@
+"""The profiles API that services and people use."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from contracts.profiles import (
+    Accepted,
+    ConsentEntries,
+    EventSearch,
+    EventsFound,
+    Profile,
+    ProfileLookup,
+    ProfilesFound,
+    ProfileUpdates,
+)
+from infra.auth import Caller, Scope, requires
+from infra.errors import BadInput, Flaw
+from services.profiles.answers import ConsentLedger, Counts, EventPage
+from services.profiles.consents import Consents
+from services.profiles.ingestion import Ingestion
+from services.profiles.messages import Message
+from services.profiles.queries import Queries
+
+Reader = Annotated[Caller, requires(Scope.PROFILES_READ)]
+Writer = Annotated[Caller, requires(Scope.PROFILES_WRITE)]
+
+
+def profiles_router(queries: Queries, ingestion: Ingestion, consents: Consents) -> APIRouter:
+    """Look-ups, updates, consents, events."""
+    router = APIRouter(prefix="/v1", tags=["profiles"])
+
+    @router.post("/profiles/lookup", summary="Profiles by id")
+    async def lookup(caller: Reader, asked: ProfileLookup) -> ProfilesFound:
+        return ProfilesFound(profiles=await queries.lookup(asked.ids))
+
+    @router.post("/profiles/update", summary="Set traits")
+    async def update(caller: Writer, asked: ProfileUpdates) -> Accepted:
+        """Each update is applied once by its `message_id`; one for a profile that does not exist (any more) is left out."""
+        _refuse_odd_paths(asked)
+        messages = [
+            Message("update", one.message_id, None, None, None, dict(one.set), one.timestamp, profile_id=one.profile_id)
+            for one in asked.updates
+        ]
+        return Accepted(accepted=await ingestion.take(messages))
+
+    @router.post("/consents", summary="Add to the consent ledger")
+    async def add_consents(caller: Writer, asked: ConsentEntries) -> Accepted:
+        return Accepted(accepted=await consents.add(asked.entries, by=caller.name))
+
+    @router.post("/events/search", summary="Events by person, name and time")
+    async def search(caller: Reader, asked: EventSearch) -> EventsFound:
+        return EventsFound(events=await queries.search(asked.filters))
+
+    @router.get("/profiles", summary="The profile that goes by an id")
+    async def named(caller: Reader, user_id: str | None = None, anonymous_id: str | None = None) -> Profile:
+        match user_id, anonymous_id:
+            case str(value), None:
+                return await queries.named("user_id", value)
+            case None, str(value):
+                return await queries.named("anonymous_id", value)
+            case _:
+                flaw = Flaw(path="user_id", message="or anonymous_id must be given, not both", remedy="add ?user_id=… or ?anonymous_id=…")
+                raise BadInput([flaw], "the query")
+
+    @router.get("/profiles/{profile_id}", summary="One profile")
+    async def profile(caller: Reader, profile_id: UUID) -> Profile:
+        return await queries.profile(profile_id)
+
+    @router.get("/profiles/{profile_id}/events", summary="A person's events, newest first")
+    async def events(
+        caller: Reader,
+        profile_id: UUID,
+        before: Annotated[str | None, Query(description="`before` of the previous page")] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> EventPage:
+        return await queries.events(profile_id, before=before, limit=limit)
+
+    @router.get("/profiles/{profile_id}/consents", summary="A person's consent ledger")
+    async def ledger(caller: Reader, profile_id: UUID) -> ConsentLedger:
+        return await queries.consents(profile_id)
+
+    @router.get("/counts", summary="How many profiles and events there are")
+    async def counts(caller: Reader) -> Counts:
+        return await queries.counts()
+
+    return router
+
+
+def _refuse_odd_paths(asked: ProfileUpdates) -> None:
+    flaws = [
+        Flaw(path=f"$.updates[{number}].set", message=f"{path!r} is no trait's path", remedy="write names joined by dots")
+        for number, one in enumerate(asked.updates)
+        for path in one.set
+        if not all(path.split("."))
+    ]
+    flaws += [
+        Flaw(path=f"$.updates[{number}].timestamp", message="has no time zone", remedy="end it with Z or an offset")
+        for number, one in enumerate(asked.updates)
+        if one.timestamp.tzinfo is None
+    ]
+    if flaws:
+        raise BadInput(flaws, "the updates")

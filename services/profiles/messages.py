@@ -1,0 +1,193 @@
+"""Segment's messages: read leniently where its clients are sloppy, refused with place and remedy where they are wrong.
+
+This is the hot path of ingestion: plain checks into a NamedTuple, no model per message. What is tolerated: null or
+missing ids beside one that is there, numbers as ids, a missing message id or timestamp, null traits and properties,
+unknown keys. Source of the shapes: Segment's HTTP tracking API and what analytics-python, -node and -js really send.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import orjson
+from pydantic import JsonValue
+
+from infra.errors import Flaw
+from infra.feed.outbox import new_id
+
+LARGEST_EVENT = 32 * 1024
+LONGEST_TEXT = 512
+TYPES = ("identify", "track", "page", "screen", "group", "alias")
+SHORT = {kind[0]: kind for kind in TYPES}
+
+Json = dict[str, JsonValue]
+
+
+class Message(NamedTuple):
+    """One call, checked. `name` is set when it is an event; `body` holds its traits or properties.
+
+    `previous_id` is an alias's. `profile_id` addresses a person directly, which only our own services may do.
+    """
+
+    type: str
+    id: str
+    user_id: str | None
+    anonymous_id: str | None
+    name: str | None
+    body: Json
+    timestamp: datetime
+    previous_id: str | None = None
+    profile_id: UUID | None = None
+
+
+class MessageReader:
+    """Reads messages and gathers every flaw it meets, each with its JSON path."""
+
+    def __init__(self, now: datetime, *, weigh: bool, direct: bool = False) -> None:
+        """`weigh`: check each message's size (needless when the whole body is small); `direct`: `profileId` is allowed."""
+        self._now = now
+        self._weigh = weigh
+        self._direct = direct
+        self.flaws: list[Flaw] = []
+        self.too_large = False
+
+    def read(self, raw: object, path: str, kind: str | None = None) -> Message | None:
+        """The message at `path`, or None when it has flaws. `kind` is given by the URL, else by the message's `type`."""
+        if type(raw) is not dict:
+            self._flaw(path, "is not an object", "send a JSON object per message")
+            return None
+        before = len(self.flaws)
+        if self._weigh and len(orjson.dumps(raw)) > LARGEST_EVENT:
+            self.too_large = True
+            self._flaw(path, "is larger than 32 KB", "send large values by reference, or split the event")
+        get = raw.get
+        kind = kind or get("type")
+        user_id = self._id(get("userId"), path, "userId")
+        anonymous_id = self._id(get("anonymousId"), path, "anonymousId")
+        message_id = self._id(get("messageId"), path, "messageId") or str(new_id())
+        profile_id = self._profile(get("profileId"), path) if "profileId" in raw else None
+        timestamp = self._timestamp(get("timestamp"), path)
+        name: str | None = None
+        previous: str | None = None
+        body: Json
+        match kind:
+            case "track":
+                name = self._text(get("event"), path, "event", "name what happened, like 'Order Completed'")
+                body = self._object(get("properties"), path, "properties")
+            case "identify":
+                body = self._object(get("traits"), path, "traits")
+            case "page" | "screen":
+                name = "Page Viewed" if kind == "page" else "Screen Viewed"
+                body = self._object(get("properties"), path, "properties")
+                given = {key: raw[key] for key in ("name", "category") if raw.get(key)}
+                body = {**given, **body}
+            case "group":
+                name = "Group Joined"
+                group = self._id(get("groupId"), path, "groupId")
+                if group is None:
+                    self._flaw(f"{path}.groupId", "is missing", "name the group")
+                body = {"group_id": group, "traits": self._object(get("traits"), path, "traits")}
+            case "alias":
+                body = {}
+                previous = self._id(get("previousId"), path, "previousId") or anonymous_id
+                if previous is None:
+                    self._flaw(f"{path}.previousId", "is missing", "send the id the person had before")
+                if user_id is None:
+                    self._flaw(f"{path}.userId", "is missing", "send the id the person has from now on")
+                body = {"previous_id": previous, "user_id": user_id}
+            case _:
+                self._flaw(f"{path}.type", f"is {kind!r}", f"use one of {', '.join(TYPES)}")
+                body = {}
+        if user_id is None and anonymous_id is None and profile_id is None and len(self.flaws) == before:
+            self._flaw(f"{path}.userId", "is missing, and so is anonymousId", "send one of them, or both")
+        if len(self.flaws) > before or timestamp is None or kind is None:
+            return None
+        return Message(kind, message_id, user_id, anonymous_id, name, body, timestamp, previous, profile_id)
+
+    def _flaw(self, path: str, message: str, remedy: str) -> None:
+        self.flaws.append(Flaw(path=path, message=message, remedy=remedy))
+
+    def _id(self, value: object, path: str, key: str) -> str | None:
+        if type(value) is str:
+            if len(value) <= LONGEST_TEXT:
+                return value or None
+            self._flaw(f"{path}.{key}", f"has {len(value)} characters", f"send at most {LONGEST_TEXT}")
+            return None
+        if value is None:
+            return None
+        if type(value) is int or type(value) is float:
+            return str(int(value)) if value == int(value) else str(value)
+        self._flaw(f"{path}.{key}", f"is {_kind(value)}", "send text or a number")
+        return None
+
+    def _text(self, value: object, path: str, key: str, remedy: str) -> str | None:
+        if type(value) is str and 0 < len(value) <= LONGEST_TEXT:
+            return value
+        what = "is missing" if value is None or value == "" else f"is {_kind(value)}"
+        if isinstance(value, str) and value:
+            what, remedy = f"has {len(value)} characters", f"send at most {LONGEST_TEXT}"
+        self._flaw(f"{path}.{key}", what, remedy)
+        return None
+
+    def _object(self, value: object, path: str, key: str) -> Json:
+        if type(value) is dict:
+            return value
+        if value is not None:
+            self._flaw(f"{path}.{key}", f"is {_kind(value)}", "send a JSON object")
+        return {}
+
+    def _timestamp(self, value: object, path: str) -> datetime | None:
+        if value is None or value == "":
+            return self._now
+        if type(value) is str:
+            try:
+                instant = datetime.fromisoformat(value)
+                return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+            except (ValueError, OverflowError):
+                pass
+        self._flaw(f"{path}.timestamp", f"{value!r:.80} is no instant", "send ISO 8601 like '2026-02-28T09:30:00.000Z', or leave it out")
+        return None
+
+    def _profile(self, value: object, path: str) -> UUID | None:
+        if value is None:
+            return None
+        if not self._direct:
+            self._flaw(f"{path}.profileId", "may not be sent with this key", "send userId or anonymousId")
+            return None
+        try:
+            return UUID(str(value))
+        except ValueError:
+            self._flaw(f"{path}.profileId", f"{value!r:.80} is no UUID", "send a profile's id")
+            return None
+
+
+def flaws_of_nul(value: object, path: str) -> list[Flaw]:
+    """Where a text holds U+0000, which PostgreSQL cannot store."""
+    match value:
+        case str() if "\0" in value:
+            return [Flaw(path=path, message="holds the character U+0000", remedy="leave it out")]
+        case dict():
+            keys = [Flaw(path=path, message="has a key with the character U+0000", remedy="leave it out") for key in value if "\0" in key]
+            return keys + [flaw for key, item in value.items() for flaw in flaws_of_nul(item, f"{path}.{key}")]
+        case list():
+            return [flaw for number, item in enumerate(value) for flaw in flaws_of_nul(item, f"{path}[{number}]")]
+        case _:
+            return []
+
+
+def _kind(value: object) -> str:
+    match value:
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case str():
+            return "text"
+        case list():
+            return "a list"
+        case dict():
+            return "an object"
+        case _:
+            return "null"
