@@ -24,6 +24,6 @@ async def test_a_migrated_database_is_fresh_for_each_test_and_holds_the_services
 async def test_an_empty_database_can_be_written(database_url: str) -> None:
     database = Database(database_url)
     async with database.begin() as session:
-        await session.execute(text("CREATE TABLE some (number int)"))
+        await session.execute(text("CREATE TABLE numbers (number int)"))
     await database.ping()
     await database.close()
