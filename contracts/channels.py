@@ -64,7 +64,7 @@ class SendRequest(Wire):
     purpose: str = Field(min_length=1)
     fallback: Fallback | None = None
     valid_until: datetime | None = None
-    context: dict[str, JsonValue] = {}
+    context: dict[str, JsonValue] = Field(default_factory=dict)
     enrolment: UUID | None = None
     journey: str = ""
     step: str = ""
@@ -79,7 +79,8 @@ class SendRequests(Wire):
 
 class SendResult(Wire):
     """`accepted`: in the ledger, will be sent; `deferred`: ask again at `until` (virtual instant);
-    `skipped`: will not be sent, because of `reason` (no_consent, suppressed, unreachable, expired, template_error, unknown_profile, …)."""
+    `skipped`: will not be sent, because of `reason` (no_consent, suppressed,
+    unreachable, expired, template_error, unknown_profile, …)."""
 
     status: Literal["accepted", "deferred", "skipped"]
     message_id: UUID | None = None

@@ -83,5 +83,5 @@ class EnrolRequest(Wire):
     profile_id: UUID
     idempotency_key: str
     entry_key: str = ""
-    properties: dict[str, JsonValue] = {}
+    properties: dict[str, JsonValue] = Field(default_factory=dict)
     at: datetime | None = None

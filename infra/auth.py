@@ -74,9 +74,10 @@ class KeyRing:
         except ValidationError as error:
             flaws = [
                 Flaw(
-                    path="REIS_API_KEYS" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"]),
+                    path="REIS_API_KEYS"
+                    + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"]),
                     message=detail["msg"],
-                    remedy='write a JSON list like [{"name": "shop", "sha256": "…", "scopes": ["track"]}]; `reis keys new` makes one',
+                    remedy='write a list like [{"name": "shop", "sha256": "…", "scopes": ["track"]}]; `reis keys new` makes one',
                 )
                 for detail in error.errors()
             ]
@@ -109,5 +110,5 @@ class _Requires:
 
 
 def requires(scope: Scope) -> object:
-    """For a signature: `caller: Annotated[Caller, requires(Scope.PROFILES_READ)]`."""
+    """What a signature says of its caller: `caller: Annotated[Caller, requires(Scope.PROFILES_READ)]`."""
     return Depends(_Requires(scope))

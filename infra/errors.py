@@ -1,14 +1,14 @@
 """The errors that cross HTTP, as problem details (RFC 9457), and those of calling another service.
 
-    ReisError
-    ├── BadInput          400/422: names the place and the remedy
-    ├── NotFound          404
-    ├── Conflict          409
-    ├── Refused           401/403: who may not, and which scope is missing
-    ├── Behind            503: a projection has not caught up yet; ask again
-    └── CallFailed        calling another service
-        ├── Unavailable   no answer, 429 or 5xx: ask again later
-        └── Rejected      4xx: asking again will not help
+ReisError
+├── BadInput          400/422: names the place and the remedy
+├── NotFound          404
+├── Conflict          409
+├── Refused           401/403: who may not, and which scope is missing
+├── Behind            503: a projection has not caught up yet; ask again
+└── CallFailed        calling another service
+    ├── Unavailable   no answer, 429 or 5xx: ask again later
+    └── Rejected      4xx: asking again will not help
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import httpx
 import orjson
@@ -58,6 +58,10 @@ class ServiceClient:
     async def get(self, path: str, answer: type[Model], *, params: Mapping[str, str | int | float] | None = None) -> Model:
         return self._parse(answer, await self.get_bytes(path, params=params))
 
+    async def get_json(self, path: str, *, params: Mapping[str, str | int | float] | None = None) -> Any:
+        """The parsed JSON of `path`, for shapes that have no wire model."""
+        return orjson.loads(await self.get_bytes(path, params=params))
+
     async def post(self, path: str, body: BaseModel | object, answer: type[Model], *, timeout: float | None = None) -> Model:
         """POSTs JSON and parses the answer. `timeout` in real seconds overrides the client's own."""
         return self._parse(answer, await self.request("POST", path, body, timeout=timeout))
@@ -98,7 +102,9 @@ class ServiceClient:
             after = response.headers.get("retry-after", "")
             seconds = float(after) if after.replace(".", "", 1).isdigit() else None
             return Unavailable(self.service, f"{response.status_code} {detail}", retry_after=seconds)
-        flaws = tuple(Flaw.model_validate(flaw) for flaw in problem.get("errors", []) if isinstance(flaw, dict) and "path" in flaw)
+        flaws = tuple(
+            Flaw.model_validate(flaw) for flaw in problem.get("errors", []) if isinstance(flaw, dict) and "path" in flaw
+        )
         return Rejected(self.service, response.status_code, detail, flaws)
 
     def _parse(self, answer: type[Model], content: bytes) -> Model:
@@ -115,7 +121,9 @@ class Coalescer(Generic[Request, Answer]):
     in the order of its requests. An error of the batch is the error of each call in it.
     """
 
-    def __init__(self, call: Callable[[Sequence[Request]], Awaitable[Sequence[Answer]]], *, most: int = 100, lanes: int = 4) -> None:
+    def __init__(
+        self, call: Callable[[Sequence[Request]], Awaitable[Sequence[Answer]]], *, most: int = 100, lanes: int = 4
+    ) -> None:
         self._call = call
         self._most = most
         self._lanes = lanes

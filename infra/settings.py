@@ -22,9 +22,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_prefix="", populate_by_name=True)
 
-    data_dir: Path = Field(
-        Path(".reis"), alias="REIS_DATA_DIR", description="Folder that holds a local system's whole state."
-    )
+    data_dir: Path = Field(Path(".reis"), alias="REIS_DATA_DIR", description="Folder that holds a local system's whole state.")
     host: str = Field("127.0.0.1", alias="REIS_HOST", description="Address that this role listens on.")
     port: int = Field(
         8000, alias="REIS_PORT", ge=0, le=65535, description="Port of this role, or of a worker's and dispatcher's health page."
@@ -35,7 +33,7 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(
         SecretStr("postgresql://localhost/reis"),
         alias="DATABASE_URL",
-        description="PostgreSQL 15 or later. Each service uses its own database: this URL's database name, `_` and the service's name.",
+        description="PostgreSQL 15 or later. Each service has its own database: this URL's, with `_` and the service behind its name.",
     )
     database_pool: int = Field(10, alias="REIS_DATABASE_POOL", ge=1, description="Connections a process keeps open at most.")
 
@@ -67,7 +65,7 @@ class Settings(BaseSettings):
     api_keys: str = Field(
         "[]",
         alias="REIS_API_KEYS",
-        description='Who may call: JSON list of `{"name", "sha256", "scopes"}`, the key itself never stored. `reis keys new` makes one.',
+        description='Who may call: JSON list of `{"name", "sha256", "scopes"}`, never the key itself. `reis keys new` makes one.',
     )
     link_secret: SecretStr = Field(
         SecretStr(""), alias="REIS_LINK_SECRET", description="Signs the links in messages (unsubscribe)."
@@ -81,18 +79,26 @@ class Settings(BaseSettings):
     )
 
     twilio_account_sid: str = Field("", alias="TWILIO_ACCOUNT_SID", description="Twilio account.")
-    twilio_auth_token: SecretStr = Field(SecretStr(""), alias="TWILIO_AUTH_TOKEN", description="Twilio auth token; also verifies callbacks.")
+    twilio_auth_token: SecretStr = Field(
+        SecretStr(""), alias="TWILIO_AUTH_TOKEN", description="Twilio auth token; also verifies callbacks."
+    )
     twilio_api_url: str = Field("", alias="TWILIO_API_URL", description="Another base URL than Twilio's own, e.g. the sandbox's.")
     twilio_sms_from: str = Field("", alias="TWILIO_SMS_FROM", description="Sender of SMS, E.164.")
     twilio_whatsapp_from: str = Field("", alias="TWILIO_WHATSAPP_FROM", description="Sender of WhatsApp messages, E.164.")
     sendgrid_api_key: SecretStr = Field(SecretStr(""), alias="SENDGRID_API_KEY", description="SendGrid API key.")
-    sendgrid_api_url: str = Field("https://api.sendgrid.com", alias="SENDGRID_API_URL", description="SendGrid's base URL, or the sandbox's.")
+    sendgrid_api_url: str = Field(
+        "https://api.sendgrid.com", alias="SENDGRID_API_URL", description="SendGrid's base URL, or the sandbox's."
+    )
     sendgrid_webhook_public_key: str = Field(
         "", alias="SENDGRID_WEBHOOK_PUBLIC_KEY", description="Base64 public key that verifies SendGrid's event webhook."
     )
     email_from: str = Field("Reis <hello@example.com>", alias="EMAIL_FROM", description="Sender of e-mail, `Name <address>`.")
-    vapid_private_key: SecretStr = Field(SecretStr(""), alias="VAPID_PRIVATE_KEY", description="VAPID private key, base64url of the raw 32 bytes.")
-    vapid_subject: str = Field("mailto:hello@example.com", alias="VAPID_SUBJECT", description="Contact in VAPID tokens (RFC 8292).")
+    vapid_private_key: SecretStr = Field(
+        SecretStr(""), alias="VAPID_PRIVATE_KEY", description="VAPID private key, base64url of the raw 32 bytes."
+    )
+    vapid_subject: str = Field(
+        "mailto:hello@example.com", alias="VAPID_SUBJECT", description="Contact in VAPID tokens (RFC 8292)."
+    )
     provider_timeout_seconds: float = Field(
         10.0, alias="REIS_PROVIDER_TIMEOUT_SECONDS", gt=0, description="How long one provider call may take, real seconds."
     )
@@ -102,11 +108,19 @@ class Settings(BaseSettings):
         ge=0,
         description="Real seconds a provider always gets for its receipts before a fallback, however fast the clock runs.",
     )
-    provider_callbacks: bool = Field(default=True, alias="REIS_PROVIDER_CALLBACKS", description="Ask providers for status callbacks.")
+    provider_callbacks: bool = Field(
+        default=True, alias="REIS_PROVIDER_CALLBACKS", description="Ask providers for status callbacks."
+    )
 
-    clock_factor: float = Field(1.0, alias="REIS_CLOCK_FACTOR", gt=0, description="Virtual seconds per real second; 1 in production.")
-    clock_real_anchor: datetime = Field(_EPOCH, alias="REIS_CLOCK_REAL_ANCHOR", description="Real instant at which the anchors meet.")
-    clock_virtual_anchor: datetime = Field(_EPOCH, alias="REIS_CLOCK_VIRTUAL_ANCHOR", description="Virtual instant at which the anchors meet.")
+    clock_factor: float = Field(
+        1.0, alias="REIS_CLOCK_FACTOR", gt=0, description="Virtual seconds per real second; 1 in production."
+    )
+    clock_real_anchor: datetime = Field(
+        _EPOCH, alias="REIS_CLOCK_REAL_ANCHOR", description="Real instant at which the anchors meet."
+    )
+    clock_virtual_anchor: datetime = Field(
+        _EPOCH, alias="REIS_CLOCK_VIRTUAL_ANCHOR", description="Virtual instant at which the anchors meet."
+    )
 
     @field_validator("timezone")
     @classmethod

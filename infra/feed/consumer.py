@@ -165,7 +165,10 @@ class FeedConsumer:
         if before is None:
             statement = "INSERT INTO feed_cursor (feed, cursor) VALUES (:feed, :after) ON CONFLICT DO NOTHING RETURNING feed"
         else:
-            statement = "UPDATE feed_cursor SET cursor = :after, updated_at = now() WHERE feed = :feed AND cursor = :before RETURNING feed"
+            statement = (
+                "UPDATE feed_cursor SET cursor = :after, updated_at = now() "
+                "WHERE feed = :feed AND cursor = :before RETURNING feed"
+            )
         row = (await session.execute(text(statement), {"feed": self.feed, "before": before, "after": after})).first()
         if row is None:
             raise Moved(f"the cursor of feed {self.feed} was moved by another process")

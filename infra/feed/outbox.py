@@ -226,7 +226,9 @@ class Outbox:
         if self._epoch is None:
             async with self._database.begin() as session:
                 await session.execute(text("LOCK TABLE feed_epoch IN SHARE ROW EXCLUSIVE MODE"))
-                oid = (await session.execute(text("SELECT oid::bigint FROM pg_database WHERE datname = current_database()"))).scalar_one()
+                oid = (
+                    await session.execute(text("SELECT oid::bigint FROM pg_database WHERE datname = current_database()"))
+                ).scalar_one()
                 row = (await session.execute(text("SELECT epoch, database_oid FROM feed_epoch"))).first()
                 if row is None or row[1] != oid:
                     await session.execute(text("DELETE FROM feed_epoch"))

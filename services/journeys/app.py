@@ -1,0 +1,99 @@
+"""The journeys service, put together."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from infra.auth import KeyRing
+from infra.clock import Clock
+from infra.db import Database, service_url
+from infra.feed.consumer import FeedConsumer
+from infra.http import ServiceClient
+from infra.service import create_service, serve
+from infra.settings import Settings
+from services.journeys.deciding import Decider
+from services.journeys.deliverer import Deliverer
+from services.journeys.endpoints import definition_routes, reading_routes, worker_routes
+from services.journeys.enrolling import Enroller
+from services.journeys.looking_back import CriteriaLookBack
+from services.journeys.routing import ProfileRoute, ReceiptRoute, SegmentRoute
+from services.journeys.steps import Steps
+from services.journeys.versions import Versions
+from services.journeys.world import World
+
+_READER = "journeys"
+
+
+def create_app(
+    *,
+    database: Database,
+    keyring: KeyRing,
+    clock: Clock,
+    temporal: Client,
+    task_queue: str,
+    profiles: ServiceClient,
+    segments: ServiceClient,
+    channels: ServiceClient,
+    workspace_zone: str = "UTC",
+) -> FastAPI:
+    """The app with its routers, its three feed consumers and the deliverer; the collaborators are closed with it."""
+    versions = Versions(database)
+    world = World(profiles=profiles, segments=segments, channels=channels)
+    deliverer = Deliverer(
+        database=database,
+        temporal=temporal,
+        task_queue=task_queue,
+        look_back=CriteriaLookBack(database=database, world=world, clock=clock),
+    )
+    decider = Decider(world=world, versions=versions, clock=clock, workspace_zone=workspace_zone)
+    steps = Steps(database=database, versions=versions, decider=decider, world=world, clock=clock, deliver=deliverer.deliver)
+    enroller = Enroller(database=database, versions=versions, world=world, clock=clock, deliver=deliverer.deliver)
+    consumers = [
+        FeedConsumer(
+            feed="profiles", reader=_READER, client=profiles, database=database, effect=ProfileRoute(versions, deliverer.deliver)
+        ),
+        FeedConsumer(
+            feed="segments", reader=_READER, client=segments, database=database, effect=SegmentRoute(versions, deliverer.deliver)
+        ),
+        FeedConsumer(feed="channels", reader=_READER, client=channels, database=database, effect=ReceiptRoute(deliverer.deliver)),
+    ]
+    return create_service(
+        "journeys",
+        description="Journey definitions and versions, enrolments, decisions and their reasons.",
+        routers=[worker_routes(steps), definition_routes(versions, world, clock, database), reading_routes(database, enroller)],
+        keyring=keyring,
+        database=database,
+        background=[deliverer.run, *(consumer.run for consumer in consumers)],
+        closing=[profiles.close, segments.close, channels.close],
+    )
+
+
+async def main(settings: Settings) -> None:
+    """Runs the service until it is told to stop."""
+    key = settings.service_key.get_secret_value()
+    app = create_app(
+        database=Database(service_url(settings.database_url.get_secret_value(), "journeys"), pool_size=settings.database_pool),
+        keyring=KeyRing.parse(settings.api_keys),
+        clock=settings.clock(),
+        temporal=await _connect(settings),
+        task_queue=settings.temporal_task_queue,
+        profiles=ServiceClient("profiles", settings.profiles_url, key=key),
+        segments=ServiceClient("segments", settings.segments_url, key=key),
+        channels=ServiceClient("channels", settings.channels_url, key=key, timeout=15.0),
+        workspace_zone=settings.timezone,
+    )
+    await serve(app, settings)
+
+
+async def _connect(settings: Settings) -> Client:
+    """A lazy client: Temporal may be down when the service starts, and come and go while it runs."""
+    api_key = settings.temporal_api_key
+    return await Client.connect(
+        settings.temporal_address,
+        namespace=settings.temporal_namespace,
+        data_converter=pydantic_data_converter,
+        api_key=api_key.get_secret_value() if api_key else None,
+        lazy=True,
+    )

@@ -1,0 +1,310 @@
+"""Deciding one step for one person: what each kind of step looks at, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, assert_never
+from zoneinfo import ZoneInfo
+
+from pydantic import JsonValue
+
+from conditions import Condition, bind, filter_references, references
+from conditions.model import Ref
+from contracts.channels import Channel, Fallback, SendRequest
+from contracts.profiles import ProfileUpdate
+from contracts.segments import EvaluatedItem, EvaluateItem
+from infra.clock import Clock
+from journeys import MISSING, Journey, choose, parse_ref, resolve
+from journeys.model import (
+    Branch,
+    DateRef,
+    EventPath,
+    Exit,
+    Jump,
+    Repeat,
+    Send,
+    Split,
+    StartJourney,
+    Step,
+    Timeout,
+    Until,
+    UpdateProfile,
+    Wait,
+    WaitFor,
+)
+from journeys.timing import Past, parse_anchor, resolve_timeout, resolve_wait, zone_of
+from services.journeys.enrolments import Decision, Enrolment
+from services.journeys.entering import Entrant
+from services.journeys.facts import Facts, bare_fact
+from services.journeys.listeners import Listener, for_wait
+from services.journeys.versions import Versions
+from services.journeys.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One step to decide: whose, at which visit, and what references can see of entry and event."""
+
+    enrolment: Enrolment
+    journey: Journey
+    step: Step
+    visit: int
+    entry: dict[str, Any]
+    event: dict[str, Any]
+    position: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """A decision before it is written, with what is to be written along with it."""
+
+    decision: Decision
+    listeners: list[Listener] = field(default_factory=list)
+    entrants: list[Entrant] = field(default_factory=list)
+    keep: bool = True
+
+
+class Decider:
+    """Decides steps with the help of the neighbours. May raise `Unavailable`: then nothing was decided."""
+
+    def __init__(self, *, world: World, versions: Versions, clock: Clock, workspace_zone: str) -> None:
+        self._world = world
+        self._versions = versions
+        self._clock = clock
+        self._zone = workspace_zone
+
+    async def decide(self, case: Case, current: dict[str, str]) -> Ruling:
+        """The ruling for one step. `current` holds the published journeys."""
+        match case.step:
+            case Send():
+                return await self._send(case, case.step)
+            case Wait():
+                return await self._wait(case, case.step)
+            case WaitFor():
+                return await self._wait_for(case, case.step)
+            case Branch():
+                return await self._branch(case, case.step)
+            case Split():
+                return self._split(case, case.step)
+            case Repeat():
+                return await self._repeat(case, case.step)
+            case UpdateProfile():
+                return await self._update(case, case.step)
+            case StartJourney():
+                return await self._start_journey(case, case.step, current)
+            case Exit() | Jump():
+                return self._ruling(case, "done", {"kind": "done"}, {})
+            case _:
+                assert_never(case.step)
+
+    async def _send(self, case: Case, step: Send) -> Ruling:
+        enrolment = case.enrolment
+        until = step.valid_until
+        facts, zone, seen = await self._dated(case, until) if until is not None else (self._facts(case), self._zone, {})
+        request = SendRequest(
+            key=f"{enrolment.id}:{step.id}:{case.visit}",
+            profile_id=enrolment.profile_id,
+            template=step.template,
+            channels=tuple(Channel(channel) for channel in step.channels),
+            purpose=step.purpose or case.journey.purpose,
+            fallback=_fallback(step),
+            valid_until=self._anchor(until, facts, zone, seen) if until is not None else None,
+            context={"entry": case.entry, "event": case.event},
+            enrolment=enrolment.id,
+            journey=enrolment.journey,
+            step=step.id,
+            visit=case.visit,
+        )
+        result = await self._world.send(request)
+        seen |= {
+            "template": step.template,
+            "channel": result.channel,
+            "message_id": str(result.message_id) if result.message_id else None,
+        }
+        match result.status:
+            case "accepted":
+                return self._ruling(case, "sent", {"kind": "done"}, seen)
+            case "skipped":
+                seen |= {"reason": result.reason, "detail": result.detail}
+                return self._ruling(case, "skipped", {"kind": "done", "detail": "skipped"}, seen)
+            case "deferred":
+                assert result.until is not None
+                outcome = {"kind": "deferred"}
+                return self._ruling(
+                    case, "deferred", outcome, seen | {"reason": result.reason}, deadline=result.until, keep=False
+                )
+            case _:
+                assert_never(result.status)
+
+    async def _wait(self, case: Case, step: Wait) -> Ruling:
+        facts, zone, seen = await self._dated(case, step.until, clock_bound=_moves_on_the_wall_clock(step))
+        now = self._clock.now()
+        anchor = self._anchor(step.until, facts, zone, seen) if step.until is not None else None
+        if anchor is None and isinstance(step.until, DateRef) and step.until.default is not None:
+            seen["default"] = str(step.until.default.after)
+        found = resolve_wait(step, entered_at=now, now=now, anchor=anchor, zone=zone)
+        if isinstance(found, Past):
+            seen["due"] = found.due.isoformat() if found.due else None
+            return self._ruling(case, "past_due", {"kind": "past_due", "action": found.action, "target": found.target}, seen)
+        return self._ruling(case, "sleep", {"kind": "sleep"}, seen, deadline=found.at)
+
+    async def _wait_for(self, case: Case, step: WaitFor) -> Ruling:
+        now = self._clock.now()
+        timeout = step.timeout
+        until = timeout.until if timeout else None
+        bound = timeout is not None and _timeout_on_the_wall_clock(timeout)
+        facts, zone, seen = await self._dated(case, until, clock_bound=bound, refs=_path_refs(step))
+        deadline = None
+        if timeout is not None:
+            anchor = self._anchor(until, facts, zone, seen) if until is not None else None
+            end = resolve_timeout(timeout, entered_at=now, anchor=anchor, zone=zone)
+            deadline = end.at if end else None
+        since = case.enrolment.entered_at if step.since == "entry" else now
+        listeners = for_wait(step, case.visit, case.enrolment.id, case.enrolment.profile_id, facts.context(), since)
+        return Ruling(self._decision(case, "waiting", {"kind": "waiting"}, seen, deadline), listeners)
+
+    async def _branch(self, case: Case, step: Branch) -> Ruling:
+        facts = await self._conditional(case, [path.if_ for path in step.paths])
+        seen: dict[str, Any] = {}
+        chosen = "otherwise"
+        for path in step.paths:
+            answer = await self._evaluate(case, path.if_, facts)
+            seen[path.id] = {"matches": answer.matches, "seen": answer.seen}
+            if answer.matches:
+                chosen = path.id
+                break
+        return self._ruling(case, "chose", {"kind": "chose", "path": chosen}, seen)
+
+    def _split(self, case: Case, step: Split) -> Ruling:
+        chosen = choose(step, str(case.enrolment.profile_id), case.journey.key)
+        held = any(path.hold_out for path in step.paths if path.id == chosen)
+        return self._ruling(case, "held_out" if held else "chose", {"kind": "chose", "path": chosen}, {"hold_out": held})
+
+    async def _repeat(self, case: Case, step: Repeat) -> Ruling:
+        if step.until is None:
+            return self._ruling(case, "chose", {"kind": "chose", "path": "again"}, {})
+        answer = await self._evaluate(case, step.until, await self._conditional(case, [step.until]))
+        path = "done" if answer.matches else "again"
+        return self._ruling(
+            case, "chose", {"kind": "chose", "path": path}, {"until": {"matches": answer.matches, "seen": answer.seen}}
+        )
+
+    async def _update(self, case: Case, step: UpdateProfile) -> Ruling:
+        refs = [value.ref for value in step.set.values() if isinstance(value, Ref)]
+        facts = await self._profiled(case, refs)
+        context = facts.context()
+        values: dict[str, JsonValue] = {}
+        for trait, value in step.set.items():
+            found = resolve(value.ref, context) if isinstance(value, Ref) else value
+            if found is not MISSING:
+                values[trait] = found  # type: ignore[assignment]
+        if values:
+            message = f"{case.enrolment.id}:{step.id}:{case.visit}"
+            now = self._clock.now()
+            await self._world.update(
+                ProfileUpdate(profile_id=case.enrolment.profile_id, message_id=message, set=values, timestamp=now)
+            )
+        return self._ruling(case, "updated", {"kind": "done"}, {"set": values})
+
+    async def _start_journey(self, case: Case, step: StartJourney, current: dict[str, str]) -> Ruling:
+        version = current.get(step.journey)
+        if version is None:
+            return self._ruling(case, "not_started", {"kind": "done", "detail": "unknown"}, {"journey": step.journey})
+        journey = await self._versions.journey(version)
+        profile = await self._world.profile(case.enrolment.profile_id) if journey.entry.key else None
+        now = self._clock.now()
+        entry = bare_fact(f"{case.enrolment.id}:{step.id}:{case.visit}", "journey.started", now, dict(case.entry["properties"]))
+        traits = profile.traits if profile else {}
+        entrant = Entrant(journey, version, case.enrolment.profile_id, entry, now, traits, look_back=True)
+        ruling = self._ruling(case, "started", {"kind": "done"}, {"journey": step.journey, "version": version})
+        return Ruling(ruling.decision, entrants=[entrant])
+
+    async def _evaluate(self, case: Case, condition: Condition, facts: Facts) -> EvaluatedItem:
+        context = facts.context()
+
+        def value(ref: str) -> JsonValue:
+            found = resolve(ref, context)
+            return None if found is MISSING else found  # type: ignore[return-value]
+
+        bound = bind(condition, value).model_dump(mode="json")
+        return await self._world.evaluate(
+            EvaluateItem(profile_id=case.enrolment.profile_id, condition=bound, position=case.position)
+        )
+
+    async def _conditional(self, case: Case, conditions: list[Condition]) -> Facts:
+        return await self._profiled(case, [ref for condition in conditions for ref in references(condition).refs])
+
+    async def _dated(
+        self, case: Case, until: Until | None, *, clock_bound: bool = True, refs: Sequence[str] = ()
+    ) -> tuple[Facts, str, dict[str, Any]]:
+        """Facts, the person's zone and the values seen; the profile is fetched only where refs or the wall clock need it."""
+        dates = [until.ref] if isinstance(until, DateRef) else []
+        facts = await self._profiled(case, [*refs, *dates], always=clock_bound)
+        own = facts.profile.traits.get("timezone") if facts.profile else None
+        zone, problem = zone_of(own if isinstance(own, str) else None, case.journey.zone, self._zone)
+        seen: dict[str, Any] = {"zone": zone.key}
+        if problem is not None:
+            seen["zone_problem"] = problem.message
+        return facts, zone.key, seen
+
+    async def _profiled(self, case: Case, refs: list[str], *, always: bool = False) -> Facts:
+        parsed = [found for ref in refs if (found := parse_ref(ref)) is not None and found.root == "profile"]
+        if not parsed and not always:
+            return self._facts(case)
+        profile = await self._world.profile(case.enrolment.profile_id)
+        computed: dict[str, JsonValue] = {}
+        if any(ref.path[0] == "computed" for ref in parsed):
+            computed = await self._world.computed(case.enrolment.profile_id, case.position)
+        return Facts(case.entry, case.event, profile, computed)
+
+    def _facts(self, case: Case) -> Facts:
+        return Facts(case.entry, case.event)
+
+    def _anchor(self, until: Until | None, facts: Facts, zone: str, seen: dict[str, Any]) -> datetime | None:
+        if isinstance(until, DateRef):
+            found = resolve(until.ref, facts.context())
+            seen[until.ref] = None if found is MISSING else found
+            return None if found is MISSING else parse_anchor(found, ZoneInfo(zone))  # type: ignore[arg-type]
+        return parse_anchor(until, ZoneInfo(zone)) if until is not None else None
+
+    def _ruling(
+        self,
+        case: Case,
+        kind: str,
+        outcome: dict[str, Any],
+        seen: dict[str, Any],
+        *,
+        deadline: datetime | None = None,
+        keep: bool = True,
+    ) -> Ruling:
+        return Ruling(self._decision(case, kind, outcome, seen, deadline), keep=keep)
+
+    def _decision(
+        self, case: Case, kind: str, outcome: dict[str, Any], seen: dict[str, Any], deadline: datetime | None
+    ) -> Decision:
+        enrolment = case.enrolment
+        return Decision(
+            enrolment.id, enrolment.journey, case.step.id, case.visit, kind, outcome, seen, self._clock.now(), deadline
+        )
+
+
+def _fallback(step: Send) -> Fallback | None:
+    if step.fallback is None:
+        return None
+    return Fallback.model_validate({"unless": step.fallback.unless, "within": step.fallback.within.longest})
+
+
+def _path_refs(step: WaitFor) -> list[str]:
+    return [ref for path in step.paths if isinstance(path, EventPath) for ref in filter_references(path.where).refs]
+
+
+def _moves_on_the_wall_clock(step: Wait) -> bool:
+    duration = step.for_
+    return step.window is not None or step.at is not None or duration is None or bool(duration.months or duration.days)
+
+
+def _timeout_on_the_wall_clock(timeout: Timeout) -> bool:
+    duration = timeout.after
+    return duration is None or timeout.at is not None or bool(duration.months or duration.days)

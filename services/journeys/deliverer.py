@@ -1,0 +1,167 @@
+"""Tells Temporal what was written: starts workflows and signals them, by name, each exactly once in effect."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy import text
+from temporalio.api.common.v1 import Payloads, WorkflowExecution
+from temporalio.api.workflowservice.v1 import SignalWorkflowExecutionRequest
+from temporalio.client import Client
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from contracts.journeys import SIGNAL_INTERRUPT, SIGNAL_MATCHED, WORKFLOW, EnrolmentInput, InterruptSignal, MatchedSignal
+from infra.db import Database
+from infra.errors import CallFailed
+from services.journeys import outgoing
+from services.journeys.looking_back import CriteriaLookBack
+from services.journeys.outgoing import Outgoing
+
+log = structlog.get_logger(__name__)
+
+_CONCURRENT = 32
+_SCAN_SECONDS = 2.0
+_ATTEMPTS_PAUSE = 0.2
+
+
+def workflow_id(journey: str, enrolment_id: UUID) -> str:
+    """Readable in Temporal's own pages, and derived from profile, journey and entry key through the enrolment's id."""
+    return f"{journey}/{enrolment_id}"
+
+
+class Deliverer:
+    """Delivers `outgoing` rows in order per enrolment. Rows stay until Temporal has them; a scan finds the left behind.
+
+    A start is refused by Temporal when the workflow id was used before, a signal carries its request id: repeating
+    either is harmless.
+    """
+
+    def __init__(self, *, database: Database, temporal: Client, task_queue: str, look_back: CriteriaLookBack) -> None:
+        self._database = database
+        self._temporal = temporal
+        self._task_queue = task_queue
+        self._look_back = look_back
+        self._queue: asyncio.Queue[Outgoing] = asyncio.Queue()
+        self._identity = "reis-journeys"
+
+    def deliver(self, rows: Sequence[Outgoing]) -> None:
+        """Takes rows that were just committed, leased to this process."""
+        for row in rows:
+            self._queue.put_nowait(row)
+
+    async def run(self) -> None:
+        """Delivers until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._scan())
+            tasks.create_task(self._drain())
+
+    async def _scan(self) -> None:
+        """Takes over rows whose deliverer died or gave up."""
+        while True:
+            try:
+                async with self._database.begin() as session:
+                    rows = await outgoing.take_over(session, 500)
+                self.deliver(rows)
+            except Exception as error:  # noqa: BLE001  # whatever it is, the next scan tries again
+                log.warning("deliverer.scan_failed", why=str(error).splitlines()[0])
+                rows = []
+            if len(rows) < 500:
+                await asyncio.sleep(_SCAN_SECONDS)
+
+    async def _drain(self) -> None:
+        limit = asyncio.Semaphore(_CONCURRENT)
+        running: set[asyncio.Task[None]] = set()
+        while True:
+            batch = [await self._queue.get()]
+            while not self._queue.empty() and len(batch) < 200:
+                batch.append(self._queue.get_nowait())
+            await limit.acquire()
+            task = asyncio.create_task(self._deliver_batch(batch))
+            running.add(task)
+            task.add_done_callback(running.discard)
+            task.add_done_callback(lambda _: limit.release())
+
+    async def _deliver_batch(self, rows: Sequence[Outgoing]) -> None:
+        by_enrolment: dict[UUID, list[Outgoing]] = defaultdict(list)
+        for row in rows:
+            by_enrolment[row.enrolment_id].append(row)
+        results = await asyncio.gather(*(self._deliver_in_order(group) for group in by_enrolment.values()))
+        done = [number for numbers in results for number in numbers]
+        if not done:
+            return
+        try:
+            async with self._database.begin() as session:
+                await outgoing.delivered(session, done)
+        except Exception as error:  # noqa: BLE001  # the rows stay and are delivered once more, which is harmless
+            log.warning("deliverer.not_forgotten", rows=len(done), why=str(error).splitlines()[0])
+
+    async def _deliver_in_order(self, rows: Sequence[Outgoing]) -> list[int]:
+        """Delivers one enrolment's rows; stops at the first that fails, whose lease then runs out."""
+        done: list[int] = []
+        for row in rows:
+            try:
+                if not await self._deliver(row):
+                    break
+            except (RPCError, CallFailed, OSError) as error:
+                log.warning("deliverer.later", kind=row.kind, enrolment=str(row.enrolment_id), why=str(error).splitlines()[0])
+                break
+            except Exception:
+                log.exception("deliverer.failed", kind=row.kind, enrolment=str(row.enrolment_id))
+                break
+            done.append(row.id)
+        return done
+
+    async def _deliver(self, row: Outgoing) -> bool:
+        if row.kind == "start":
+            await self._start(row)
+            return True
+        return await self._signal(row)
+
+    async def _start(self, row: Outgoing) -> None:
+        with suppress(WorkflowAlreadyStartedError):
+            await self._temporal.start_workflow(
+                WORKFLOW,
+                EnrolmentInput(enrolment_id=row.enrolment_id, journey=row.payload["version"]),
+                id=workflow_id(row.journey, row.enrolment_id),
+                task_queue=self._task_queue,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                rpc_timeout=timedelta(seconds=10),
+            )
+        if row.payload.get("look_back"):
+            self.deliver(await self._look_back(row.enrolment_id))
+
+    async def _signal(self, row: Outgoing) -> bool:
+        """Signals; False when the workflow does not run yet, so that the row is tried again."""
+        body = MatchedSignal.model_validate(row.payload) if row.kind == "matched" else InterruptSignal.model_validate(row.payload)
+        payloads = await self._temporal.data_converter.encode([body])
+        request = SignalWorkflowExecutionRequest(
+            namespace=self._temporal.namespace,
+            workflow_execution=WorkflowExecution(workflow_id=workflow_id(row.journey, row.enrolment_id)),
+            signal_name=SIGNAL_MATCHED if row.kind == "matched" else SIGNAL_INTERRUPT,
+            input=Payloads(payloads=payloads),
+            identity=self._identity,
+            request_id=row.request_id,
+        )
+        try:
+            await self._temporal.workflow_service.signal_workflow_execution(request, timeout=timedelta(seconds=10))
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            return await self._is_over(row.enrolment_id)
+        return True
+
+    async def _is_over(self, enrolment_id: UUID) -> bool:
+        """Whether a workflow that is not found has ended (or will be started later, with its signal after it)."""
+        async with self._database.read() as session:
+            waiting = await session.execute(
+                text("SELECT 1 FROM outgoing WHERE enrolment_id = :id AND kind = 'start'"), {"id": enrolment_id}
+            )
+            return waiting.first() is None

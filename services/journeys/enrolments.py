@@ -1,0 +1,156 @@
+"""Enrolments as the step service sees them: who, in which version, and what was decided before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from contracts.journeys import StepItem
+
+Key = tuple[UUID, str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """One person's life in one journey; `entry` is the fact that started it."""
+
+    id: UUID
+    journey: str
+    version: str
+    profile_id: UUID
+    entry: dict[str, Any]
+    position: str | None
+    entered_at: datetime
+    state: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided for (enrolment, step, visit), with the values looked at. `deadline` is virtual."""
+
+    enrolment_id: UUID
+    journey: str
+    step: str
+    visit: int
+    kind: str
+    outcome: dict[str, Any]
+    seen: dict[str, Any]
+    at: datetime
+    deadline: datetime | None = None
+
+    @property
+    def key(self) -> Key:
+        return (self.enrolment_id, self.step, self.visit)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Everything the database holds about a batch of steps."""
+
+    enrolments: dict[UUID, Enrolment]
+    decisions: dict[Key, Decision]
+    events: dict[tuple[UUID, str], tuple[dict[str, Any], str | None]]
+
+
+async def load(session: AsyncSession, items: Sequence[StepItem]) -> Known:
+    """Enrolments, earlier decisions under the same keys, and the events that woke the last paths."""
+    enrolments = await session.execute(
+        text(
+            "SELECT id, journey, version, profile_id, entry, position, entered_at, state, reason FROM enrolment WHERE "
+            "id = ANY(:ids)"
+        ),
+        {"ids": list({item.enrolment_id for item in items})},
+    )
+    woken = {(item.enrolment_id, item.event_id) for item in items if item.event_id is not None}
+    events: dict[tuple[UUID, str], tuple[dict[str, Any], str | None]] = {}
+    if woken:
+        rows = await session.execute(
+            text(
+                "SELECT m.enrolment_id, m.event_id, m.body, m.position FROM match m JOIN unnest(CAST(:enrolments AS uuid[]), "
+                "CAST(:events AS text[])) AS k(enrolment_id, event_id) USING (enrolment_id, event_id)"
+            ),
+            {"enrolments": [each[0] for each in woken], "events": [each[1] for each in woken]},
+        )
+        events = {(row.enrolment_id, row.event_id): (row.body, row.position) for row in rows.all()}
+    return Known(
+        {row.id: Enrolment(*row) for row in enrolments.all()},
+        await decided(session, [(item.enrolment_id, item.step, item.visit) for item in items]),
+        events,
+    )
+
+
+async def decided(session: AsyncSession, keys: Sequence[Key]) -> dict[Key, Decision]:
+    """The decisions that were made under these keys."""
+    rows = await session.execute(
+        text(
+            "SELECT enrolment_id, journey, step, visit, kind, outcome, seen, at, deadline FROM decision "
+            "JOIN unnest(CAST(:enrolments AS uuid[]), CAST(:steps AS text[]), CAST(:visits AS int[])) "
+            "AS k(enrolment_id, step, visit) USING (enrolment_id, step, visit)"
+        ),
+        {"enrolments": [key[0] for key in keys], "steps": [key[1] for key in keys], "visits": [key[2] for key in keys]},
+    )
+    return {decision.key: decision for row in rows.all() for decision in (Decision(*row),)}
+
+
+async def keep(session: AsyncSession, decisions: Sequence[Decision]) -> set[Key]:
+    """Writes decisions; returns the keys of those that are new. A decision that was made before stays."""
+    if not decisions:
+        return set()
+    rows = await session.execute(
+        text(
+            "INSERT INTO decision (enrolment_id, journey, step, visit, kind, outcome, seen, at, deadline) "
+            "SELECT * FROM unnest(CAST(:enrolments AS uuid[]), CAST(:journeys AS text[]), CAST(:steps AS text[]), "
+            "CAST(:visits AS int[]), "
+            "CAST(:kinds AS text[]), CAST(:outcomes AS jsonb[]), CAST(:seens AS jsonb[]), CAST(:ats AS timestamptz[]), "
+            "CAST(:deadlines AS timestamptz[])) ON CONFLICT DO NOTHING RETURNING enrolment_id, step, visit"
+        ),
+        {
+            "enrolments": [each.enrolment_id for each in decisions],
+            "journeys": [each.journey for each in decisions],
+            "steps": [each.step for each in decisions],
+            "visits": [each.visit for each in decisions],
+            "kinds": [each.kind for each in decisions],
+            "outcomes": [orjson.dumps(each.outcome).decode() for each in decisions],
+            "seens": [orjson.dumps(each.seen).decode() for each in decisions],
+            "ats": [each.at for each in decisions],
+            "deadlines": [each.deadline for each in decisions],
+        },
+    )
+    return {(row[0], row[1], row[2]) for row in rows.all()}
+
+
+async def forget_waits(session: AsyncSession, enrolments: Sequence[UUID]) -> None:
+    """Removes the waits of enrolments that have moved on."""
+    if enrolments:
+        await session.execute(
+            text("DELETE FROM listener WHERE enrolment_id = ANY(:ids) AND kind = 'wait'"), {"ids": list(enrolments)}
+        )
+
+
+async def ending(session: AsyncSession, ids: Sequence[UUID]) -> list[UUID]:
+    """Those of these enrolments that a criterion, a merge or a person ended, and whose workflow has yet to say so."""
+    rows = await session.execute(text("SELECT id FROM enrolment WHERE id = ANY(:ids) AND state = 'ending'"), {"ids": list(ids)})
+    return [row[0] for row in rows.all()]
+
+
+async def end(session: AsyncSession, reasons: dict[UUID, str], now: datetime) -> None:
+    """Marks enrolments as ended. A reason that a criterion gave stays; a goal with a term is listened for until then."""
+    if not reasons:
+        return
+    await session.execute(
+        text(
+            "WITH over AS (UPDATE enrolment e SET state = 'ended', reason = coalesce(e.reason, k.reason), ended_at = :now "
+            "FROM unnest(CAST(:ids AS uuid[]), CAST(:reasons AS text[])) AS k(id, reason) "
+            "WHERE e.id = k.id AND e.state <> 'ended' RETURNING e.id) "
+            "DELETE FROM listener l USING over WHERE l.enrolment_id = over.id AND (l.kind <> 'goal' OR l.until IS NULL)"
+        ),
+        {"ids": list(reasons), "reasons": list(reasons.values()), "now": now},
+    )

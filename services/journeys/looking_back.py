@@ -1,0 +1,113 @@
+"""Register, then look back: what happened before a listener was in place is found in the services that keep it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from pydantic import JsonValue
+from sqlalchemy import text
+
+from contracts.channels import ReceiptFilter
+from contracts.profiles import EventFilter
+from infra.clock import Clock
+from infra.db import Database
+from services.journeys.facts import bare_fact, event_fact, receipt_fact
+from services.journeys.listeners import Listener, reached
+from services.journeys.matching import Fact, Matcher, record
+from services.journeys.outgoing import Outgoing
+from services.journeys.world import World
+
+
+class WaitLookBack:
+    """Finds what a wait's paths have missed: events in profiles, message outcomes in channels."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def __call__(self, listeners: Sequence[Listener]) -> tuple[Listener, Fact] | None:
+        """The earliest fact that meets one of these listeners of one wait; the first path wins a tie."""
+        facts = [*await self._events(listeners), *await self._receipts(listeners)]
+        for fact in sorted(facts, key=lambda each: (each.at, each.id)):
+            for listener in listeners:
+                strictly_since = fact.at >= listener.since or listener.source == "receipt"
+                if (
+                    listener.source == fact.source
+                    and listener.name == fact.name
+                    and strictly_since
+                    and listener.met_by(fact.body, fact.at)
+                ):
+                    return listener, fact
+        return None
+
+    async def _events(self, listeners: Sequence[Listener]) -> list[Fact]:
+        names = tuple(dict.fromkeys(each.name for each in listeners if each.source == "event"))
+        if not names:
+            return []
+        first = listeners[0]
+        found = await self._world.events(EventFilter(profile_id=first.profile_id, names=names, since=first.since))
+        return [Fact(event.id, first.profile_id, "event", event.name, event_fact(event), event.timestamp) for event in found]
+
+    async def _receipts(self, listeners: Sequence[Listener]) -> list[Fact]:
+        first = listeners[0]
+        facts: list[Fact] = []
+        for step in dict.fromkeys(each.name for each in listeners if each.source == "receipt"):
+            receipts = await self._world.receipts(ReceiptFilter(enrolment=first.enrolment_id, step=step))
+            newest = max((receipt.visit for receipt in receipts), default=1)
+            facts += [
+                Fact(receipt.id, first.profile_id, "receipt", receipt.step, receipt_fact(receipt), receipt.at)
+                for receipt in receipts
+                if receipt.visit == newest and reached(receipt.status)
+            ]
+        return facts
+
+
+class CriteriaLookBack:
+    """For people whose entry another feed caused: were exit criteria or the goal met before they were registered?"""
+
+    def __init__(self, *, database: Database, world: World, clock: Clock) -> None:
+        self._database = database
+        self._world = world
+        self._clock = clock
+
+    async def __call__(self, enrolment_id: UUID) -> list[Outgoing]:
+        """Records what is found; returns the signals to deliver."""
+        async with self._database.read() as session:
+            rows = await session.execute(
+                text(
+                    "SELECT enrolment_id, profile_id, kind, source, name, step, visit, path, condition, since, until "
+                    "FROM listener WHERE enrolment_id = :id AND kind <> 'wait' ORDER BY kind, id"
+                ),
+                {"id": enrolment_id},
+            )
+            listeners = [Listener(*row) for row in rows.all()]
+        if not listeners:
+            return []
+        facts = await self._facts(listeners)
+        matcher = Matcher({})
+        matcher.add(listeners)
+        for fact in facts:
+            matcher.offer(fact)
+        if not matcher.met:
+            return []
+        async with self._database.begin() as session:
+            return await record(session, matcher.met)
+
+    async def _facts(self, listeners: Sequence[Listener]) -> list[Fact]:
+        first = listeners[0]
+        facts: list[Fact] = []
+        names = tuple(dict.fromkeys(each.name for each in listeners if each.source == "event"))
+        if names:
+            found = await self._world.events(EventFilter(profile_id=first.profile_id, names=names, since=first.since))
+            facts += [
+                Fact(event.id, first.profile_id, "event", event.name, event_fact(event), event.timestamp) for event in found
+            ]
+        if any(each.source == "profile" for each in listeners):
+            profile = await self._world.profile(first.profile_id)
+            traits: dict[str, JsonValue] = profile.traits if profile else {}
+            now = self._clock.now()
+            identifier = f"{first.enrolment_id}:entry"
+            facts.append(
+                Fact(identifier, first.profile_id, "profile", "", bare_fact(identifier, "profile.changed", now, traits), now)
+            )
+        return facts

@@ -1,0 +1,47 @@
+"""A merge of two profiles: enrolments move to the survivor, and where both are under way the older one wins."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from contracts.journeys import InterruptSignal
+from services.journeys.outgoing import Outgoing, write
+
+
+async def merge(session: AsyncSession, merged: UUID, survivor: UUID, event_id: str) -> list[Outgoing]:
+    """Moves everything of `merged` to `survivor` in the caller's transaction; returns the signals that end the younger ones.
+
+    Workflow ids stay: an enrolment's id was derived at entry and is only looked up from then on.
+    """
+    rows = await session.execute(
+        text(
+            "SELECT e.id, e.journey, e.entry_key, e.number, e.entered_at, e.state, s.id AS other, s.entered_at AS "
+            "other_entered_at, "
+            "coalesce((SELECT max(number) FROM enrolment x WHERE x.journey = e.journey AND x.profile_id = :survivor "
+            "AND x.entry_key = e.entry_key), 0) AS taken FROM enrolment e LEFT JOIN enrolment s ON s.profile_id = :survivor "
+            "AND s.journey = e.journey AND s.entry_key = e.entry_key AND s.state = 'running' AND e.state = 'running' "
+            "WHERE e.profile_id = :merged ORDER BY e.number FOR UPDATE OF e"
+        ),
+        {"merged": merged, "survivor": survivor},
+    )
+    ended: list[Outgoing] = []
+    for row in rows.all():
+        await session.execute(
+            text("UPDATE enrolment SET profile_id = :survivor, number = :number WHERE id = :id"),
+            {"survivor": survivor, "number": row.taken + row.number, "id": row.id},
+        )
+        if row.other is not None:
+            younger = row.id if row.entered_at > row.other_entered_at else row.other
+            await session.execute(
+                text("UPDATE enrolment SET state = 'ending', reason = 'merged' WHERE id = :id AND state = 'running'"),
+                {"id": younger},
+            )
+            body = InterruptSignal(reason="ended", event_id=event_id).model_dump(mode="json")
+            ended.append(Outgoing(younger, row.journey, "interrupt", body, f"{event_id}:merged"))
+    parameters = {"survivor": survivor, "merged": merged}
+    await session.execute(text("UPDATE listener SET profile_id = :survivor WHERE profile_id = :merged"), parameters)
+    await session.execute(text("UPDATE refusal SET profile_id = :survivor WHERE profile_id = :merged"), parameters)
+    return await write(session, ended)

@@ -1,0 +1,193 @@
+"""Following the feeds: who enters, whose wait is over, who leaves. Effects and cursor share one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from uuid import UUID
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from conditions import matches_filter
+from contracts.channels import MESSAGE_RECEIPT, Receipt
+from contracts.feed import FeedItem
+from contracts.profiles import EVENT_TRACKED, PROFILE_CHANGED, PROFILES_MERGED, ProfileChanged, ProfilesMerged, TrackedEvent
+from contracts.segments import SEGMENT_ENTERED, SEGMENT_LEFT, MembershipChanged
+from journeys import Journey
+from journeys.model import EntryByEvent, EntryBySegment
+from services.journeys.entering import Entrant, enter
+from services.journeys.facts import bare_fact, event_fact, receipt_fact
+from services.journeys.listeners import Source
+from services.journeys.matching import Fact, Matcher, record
+from services.journeys.merging import merge
+from services.journeys.outgoing import Outgoing
+from services.journeys.versions import Versions
+
+Write = Callable[[AsyncSession], Awaitable[None]]
+Deliver = Callable[[Sequence[Outgoing]], None]
+
+
+class _Route:
+    """What the three feeds' effects share: after the commit, what was written goes to the deliverer."""
+
+    def __init__(self, deliver: Deliver) -> None:
+        self._deliver = deliver
+        self._written: list[Outgoing] = []
+
+    def committed(self) -> None:
+        written, self._written = self._written, []
+        if written:
+            self._deliver(written)
+
+
+class ProfileRoute(_Route):
+    """Events, changed traits and merges from the profiles feed."""
+
+    def __init__(self, versions: Versions, deliver: Deliver) -> None:
+        super().__init__(deliver)
+        self._versions = versions
+
+    async def prepare(self, items: Sequence[FeedItem]) -> Write:
+        async def write(session: AsyncSession) -> None:
+            self._written = []
+            survivors = await self._merge(session, items)
+            facts = [fact for item in items if (fact := _profile_fact(item, survivors)) is not None]
+            matcher = await Matcher.of(session, facts)
+            entries = await _entries_by_event(session, self._versions)
+            pending: list[Entrant] = []
+            entering: set[UUID] = set()
+            for fact in facts:
+                if fact.profile_id in entering:
+                    await self._enter(session, pending, matcher)
+                    entering.clear()
+                matcher.offer(fact)
+                if fact.source == "event" and fact.name in entries:
+                    pending += _entrants(entries[fact.name], fact)
+                    entering.add(fact.profile_id)
+            await self._enter(session, pending, matcher)
+            self._written += await record(session, matcher.met)
+
+        return write
+
+    async def _enter(self, session: AsyncSession, pending: list[Entrant], matcher: Matcher) -> None:
+        """Enrols all pending at once: before the next fact about one of them, so that it can meet their criteria."""
+        if pending:
+            entered = await enter(session, pending)
+            pending.clear()
+            matcher.add(entered.listeners)
+            self._written += entered.outgoing
+
+    async def _merge(self, session: AsyncSession, items: Sequence[FeedItem]) -> dict[UUID, UUID]:
+        survivors: dict[UUID, UUID] = {}
+        for item in items:
+            if item.type == PROFILES_MERGED:
+                merged = ProfilesMerged.model_validate(item.data).merged
+                survivors[merged] = UUID(item.subject)
+                self._written += await merge(session, merged, UUID(item.subject), item.id)
+        return survivors
+
+
+class SegmentRoute(_Route):
+    """Memberships from the segments feed."""
+
+    def __init__(self, versions: Versions, deliver: Deliver) -> None:
+        super().__init__(deliver)
+        self._versions = versions
+
+    async def prepare(self, items: Sequence[FeedItem]) -> Write:
+        async def write(session: AsyncSession) -> None:
+            self._written = []
+            changes = [
+                (item, MembershipChanged.model_validate(item.data))
+                for item in items
+                if item.type in (SEGMENT_ENTERED, SEGMENT_LEFT)
+            ]
+            facts = [_membership_fact(item, change) for item, change in changes]
+            matcher = await Matcher.of(session, facts)
+            entries = await _entries_by_segment(session, self._versions)
+            for fact, (item, change) in zip(facts, changes, strict=True):
+                matcher.offer(fact)
+                if item.type == SEGMENT_ENTERED and change.segment in entries:
+                    entrants = [
+                        Entrant(journey, version, fact.profile_id, fact.body, change.at, change.traits, look_back=True)
+                        for journey, version in entries[change.segment]
+                    ]
+                    entered = await enter(session, entrants)
+                    matcher.add(entered.listeners)
+                    self._written += entered.outgoing
+            self._written += await record(session, matcher.met)
+
+        return write
+
+
+class ReceiptRoute(_Route):
+    """What became of messages, from the channels feed."""
+
+    async def prepare(self, items: Sequence[FeedItem]) -> Write:
+        async def write(session: AsyncSession) -> None:
+            self._written = []
+            facts = [_receipt_fact(item) for item in items if item.type == MESSAGE_RECEIPT]
+            facts = [fact for fact in facts if fact.name]
+            matcher = await Matcher.of(session, facts)
+            for fact in facts:
+                matcher.offer(fact)
+            self._written += await record(session, matcher.met)
+
+        return write
+
+
+def _profile_fact(item: FeedItem, survivors: dict[UUID, UUID]) -> Fact | None:
+    profile_id = UUID(item.subject)
+    while profile_id in survivors:
+        profile_id = survivors[profile_id]
+    match item.type:
+        case t if t == EVENT_TRACKED:
+            event = TrackedEvent.model_validate(item.data)
+            return Fact(event.id, profile_id, "event", event.name, event_fact(event), event.timestamp, item.cursor)
+        case t if t == PROFILE_CHANGED:
+            change = ProfileChanged.model_validate(item.data)
+            body = bare_fact(item.id, "profile.changed", item.time, change.traits)
+            return Fact(item.id, profile_id, "profile", "", body, item.time, item.cursor)
+        case _:
+            return None
+
+
+def _membership_fact(item: FeedItem, change: MembershipChanged) -> Fact:
+    source: Source = "segment_entered" if item.type == SEGMENT_ENTERED else "segment_left"
+    body = bare_fact(item.id, item.type, change.at, {"segment": change.segment})
+    return Fact(item.id, UUID(item.subject), source, change.segment, body, change.at)
+
+
+def _receipt_fact(item: FeedItem) -> Fact:
+    receipt = Receipt.model_validate(item.data)
+    fact = Fact(receipt.id, UUID(item.subject), "receipt", receipt.step, receipt_fact(receipt), receipt.at)
+    if receipt.enrolment is not None:
+        fact.body["properties"]["enrolment"] = str(receipt.enrolment)
+    return fact
+
+
+def _entrants(journeys: Sequence[tuple[Journey, str]], fact: Fact) -> list[Entrant]:
+    return [
+        Entrant(journey, version, fact.profile_id, fact.body, fact.at, {}, fact.position)
+        for journey, version in journeys
+        if isinstance(journey.entry, EntryByEvent) and matches_filter(journey.entry.where, fact.body["properties"])
+    ]
+
+
+async def _published(session: AsyncSession, versions: Versions) -> list[tuple[Journey, str]]:
+    return [(await versions.journey(version, session), version) for version in (await versions.current(session)).values()]
+
+
+async def _entries_by_event(session: AsyncSession, versions: Versions) -> dict[str, list[tuple[Journey, str]]]:
+    found: dict[str, list[tuple[Journey, str]]] = {}
+    for journey, version in await _published(session, versions):
+        if isinstance(journey.entry, EntryByEvent):
+            found.setdefault(journey.entry.event, []).append((journey, version))
+    return found
+
+
+async def _entries_by_segment(session: AsyncSession, versions: Versions) -> dict[str, list[tuple[Journey, str]]]:
+    found: dict[str, list[tuple[Journey, str]]] = {}
+    for journey, version in await _published(session, versions):
+        if isinstance(journey.entry, EntryBySegment):
+            found.setdefault(journey.entry.segment_entered, []).append((journey, version))
+    return found

@@ -1,0 +1,191 @@
+"""Performing steps in batches: what was decided before is answered again, the rest is decided and kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from contracts.journeys import FinishItem, StepItem
+from infra.clock import Clock
+from infra.db import Database
+from infra.errors import Unavailable
+from journeys.model import WaitFor
+from journeys.outcome import Chose, Deferred, Done, Ended, Match, PastDue, ServiceOutcome, Sleep, Waiting
+from services.journeys import enrolments
+from services.journeys.deciding import Case, Decider, Ruling
+from services.journeys.enrolments import Decision, Known
+from services.journeys.entering import enter
+from services.journeys.listeners import register, waits_of
+from services.journeys.looking_back import WaitLookBack
+from services.journeys.matching import Met, matched, record
+from services.journeys.outgoing import Outgoing
+from services.journeys.versions import Versions
+from services.journeys.world import World
+
+# A timer of Temporal may fire this much before our clock shows its instant (real time).
+_EARLY = timedelta(milliseconds=50)
+
+
+class Steps:
+    """The service behind `POST /v1/steps` and `POST /v1/finishes`."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        versions: Versions,
+        decider: Decider,
+        world: World,
+        clock: Clock,
+        deliver: Callable[[Sequence[Outgoing]], None],
+    ) -> None:
+        self._database = database
+        self._versions = versions
+        self._decider = decider
+        self._world = world
+        self._look_back = WaitLookBack(world)
+        self._clock = clock
+        self._deliver = deliver
+
+    async def perform(self, items: Sequence[StepItem]) -> list[ServiceOutcome]:
+        """One outcome per item, in order. Raises `Unavailable` when a neighbour is; decisions made by then are kept."""
+        async with self._database.read() as session:
+            known = await enrolments.load(session, items)
+            current = await self._versions.current(session)
+        cases = {index: case for index, item in enumerate(items) if (case := await self._case(item, known)) is not None}
+        new = {index: case for index, case in cases.items() if _key(case) not in known.decisions}
+        rulings = await self._decide(new, current)
+        decisions, deferred = await self._keep(rulings, known)
+        matches = await self._find_missed(cases, decisions)
+        return [
+            self._answer(item, known, decisions, deferred, matches.get((item.enrolment_id, item.step, item.visit)))
+            for item in items
+        ]
+
+    async def finish(self, items: Sequence[FinishItem]) -> None:
+        """Ends enrolments; what those that a criterion ended have not yet sent is taken back first."""
+        async with self._database.read() as session:
+            stopped = await enrolments.ending(session, [item.enrolment_id for item in items])
+        if stopped:
+            await self._world.cancel(stopped)
+        async with self._database.begin() as session:
+            await enrolments.end(session, {item.enrolment_id: item.reason for item in items}, self._clock.now())
+
+    async def _case(self, item: StepItem, known: Known) -> Case | None:
+        enrolment = known.enrolments.get(item.enrolment_id)
+        if enrolment is None or enrolment.state != "running":
+            return None
+        journey = await self._versions.journey(enrolment.version)
+        step = journey.index.steps.get(item.step)
+        if step is None:
+            return None
+        woken = known.events.get((item.enrolment_id, item.event_id)) if item.event_id else None
+        event, position = woken or (enrolment.entry, enrolment.position)
+        return Case(enrolment, journey, step, item.visit, enrolment.entry, event, position)
+
+    async def _decide(self, cases: dict[int, Case], current: dict[str, str]) -> list[Ruling]:
+        """Decides concurrently, so that questions to the neighbours travel together. One failure spoils no other decision."""
+        results = await asyncio.gather(*(self._decider.decide(case, current) for case in cases.values()), return_exceptions=True)
+        rulings = [result for result in results if isinstance(result, Ruling)]
+        failures = [result for result in results if isinstance(result, BaseException)]
+        if failures:
+            await self._keep(rulings, Known({}, {}, {}))
+            raise failures[0]
+        return rulings
+
+    async def _keep(
+        self, rulings: Sequence[Ruling], known: Known
+    ) -> tuple[dict[enrolments.Key, Decision], dict[enrolments.Key, Decision]]:
+        """Writes new decisions with what belongs to them; a decision that another call made meanwhile is the one that counts."""
+        kept = [ruling for ruling in rulings if ruling.keep]
+        decisions = dict(known.decisions)
+        deferred = {ruling.decision.key: ruling.decision for ruling in rulings if not ruling.keep}
+        if not kept:
+            return decisions, deferred
+        async with self._database.begin() as session:
+            fresh = await enrolments.keep(session, [ruling.decision for ruling in kept])
+            written = [ruling for ruling in kept if ruling.decision.key in fresh]
+            await enrolments.forget_waits(session, [ruling.decision.enrolment_id for ruling in written])
+            await register(session, [listener for ruling in written for listener in ruling.listeners])
+            entered = await enter(session, [entrant for ruling in written for entrant in ruling.entrants])
+            others = [ruling.decision.key for ruling in kept if ruling.decision.key not in fresh]
+            decisions |= await enrolments.decided(session, others) if others else {}
+        decisions |= {ruling.decision.key: ruling.decision for ruling in written}
+        self._deliver(entered.outgoing)
+        return decisions, deferred
+
+    async def _find_missed(
+        self, cases: dict[int, Case], decisions: dict[enrolments.Key, Decision]
+    ) -> dict[enrolments.Key, Match]:
+        """Registered waits look back for what happened before: the other half of the rendezvous.
+
+        What has met a wait already is answered again, so that neither a repeated call nor a lost signal loses it.
+        """
+        keys = [_key(case) for case in cases.values() if isinstance(case.step, WaitFor) and _key(case) in decisions]
+        if not keys:
+            return {}
+        async with self._database.read() as session:
+            known = await matched(session, keys)
+            waits = await waits_of(session, [key for key in keys if key not in known])
+        found = await asyncio.gather(*(self._look_back(listeners) for listeners in waits))
+        met = [Met(*hit) for hit in found if hit is not None]
+        if met:
+            async with self._database.begin() as session:
+                await record(session, met, signal=False)
+        return known | {
+            (each.listener.enrolment_id, each.listener.step, each.listener.visit): Match(
+                path=each.listener.path, event_id=each.fact.id
+            )
+            for each in met
+        }
+
+    def _answer(
+        self,
+        item: StepItem,
+        known: Known,
+        decisions: dict[enrolments.Key, Decision],
+        deferred: dict[enrolments.Key, Decision],
+        match: Match | None,
+    ) -> ServiceOutcome:
+        enrolment = known.enrolments.get(item.enrolment_id)
+        if enrolment is None:
+            return Ended(reason="gone")
+        if enrolment.state != "running":
+            return Ended(reason=_public_reason(enrolment.reason))
+        key = (item.enrolment_id, item.step, item.visit)
+        decision = decisions.get(key) or deferred.get(key)
+        if decision is None:
+            raise Unavailable("journeys", f"the version has no step {item.step!r}; nothing was decided")
+        return self._outcome(decision, match, confirm=item.confirm)
+
+    def _outcome(self, decision: Decision, match: Match | None, *, confirm: bool) -> ServiceOutcome:
+        accelerated = not self._clock.is_real_time
+        wake_at = self._clock.to_real(decision.deadline) if decision.deadline else None
+        due = wake_at is not None and wake_at - _EARLY <= self._clock.real_now()
+        match decision.outcome["kind"]:
+            case "sleep":
+                assert wake_at is not None
+                return Done() if confirm and due else Sleep(wake_at=wake_at, confirm=accelerated)
+            case "deferred":
+                assert wake_at is not None
+                return Deferred(wake_at=wake_at, confirm=accelerated)
+            case "waiting":
+                if confirm and due and match is None:
+                    return Done()
+                return Waiting(wake_at=wake_at, confirm=accelerated, matched=match)
+            case "past_due":
+                return PastDue.model_validate(decision.outcome)
+            case "chose":
+                return Chose.model_validate(decision.outcome)
+            case _:
+                return Done.model_validate(decision.outcome)
+
+
+def _public_reason(reason: str | None) -> str:
+    """The kind of an ending, without the trait or event it names: it goes into workflow history."""
+    return (reason or "ended").partition(":")[0]
+
+
+def _key(case: Case) -> enrolments.Key:
+    return (case.enrolment.id, case.step.id, case.visit)

@@ -1,0 +1,92 @@
+"""What the journeys service asks of the other services: single questions, gathered into batch calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from pydantic import JsonValue
+
+from contracts.channels import (
+    CancelMessages,
+    Receipt,
+    ReceiptFilter,
+    ReceiptSearch,
+    ReceiptsFound,
+    SendRequest,
+    SendRequests,
+    SendResult,
+    SendResults,
+)
+from contracts.profiles import (
+    Accepted,
+    EventFilter,
+    EventSearch,
+    EventsFound,
+    Profile,
+    ProfileLookup,
+    ProfilesFound,
+    ProfileUpdate,
+    ProfileUpdates,
+    TrackedEvent,
+)
+from contracts.segments import Computed, ComputedLookup, Evaluate, Evaluated, EvaluatedItem, EvaluateItem
+from infra.http import Coalescer, ServiceClient
+
+_BATCH = 200
+
+
+class World:
+    """The neighbours of the journeys service. Every method may raise `Unavailable` or `Rejected`."""
+
+    def __init__(self, *, profiles: ServiceClient, segments: ServiceClient, channels: ServiceClient) -> None:
+        self._profiles = profiles
+        self._segments = segments
+        self._channels = channels
+        self.profile: Coalescer[UUID, Profile | None] = Coalescer(self._lookup, most=_BATCH)
+        self.update: Coalescer[ProfileUpdate, None] = Coalescer(self._update, most=_BATCH)
+        self.events: Coalescer[EventFilter, tuple[TrackedEvent, ...]] = Coalescer(self._search, most=_BATCH)
+        self.evaluate: Coalescer[EvaluateItem, EvaluatedItem] = Coalescer(self._evaluate, most=_BATCH)
+        self.send: Coalescer[SendRequest, SendResult] = Coalescer(self._send, most=100)
+        self.receipts: Coalescer[ReceiptFilter, tuple[Receipt, ...]] = Coalescer(self._receipts, most=_BATCH)
+
+    async def computed(self, profile_id: UUID, position: str | None) -> dict[str, JsonValue]:
+        """The computed traits of one person, as of a cursor of the profiles feed."""
+        found = await self._segments.post("/v1/computed", ComputedLookup(profile_ids=(profile_id,), position=position), Computed)
+        return found.traits.get(profile_id, {})
+
+    async def cancel(self, enrolments: Sequence[UUID]) -> None:
+        """Takes back what these enrolments have not yet sent."""
+        for start in range(0, len(enrolments), 500):
+            await self._channels.request(
+                "POST", "/v1/messages/cancel", CancelMessages(enrolments=tuple(enrolments[start : start + 500]))
+            )
+
+    async def names(self) -> tuple[dict[str, frozenset[str]], frozenset[str]]:
+        """The known templates with the variables each uses, and the known segments."""
+        templates = await self._channels.get_json("/v1/templates")
+        segments = await self._segments.get_json("/v1/segments")
+        return (
+            {str(row["key"]): frozenset(row.get("variables", ())) for row in templates},
+            frozenset(str(row["key"]) for row in segments),
+        )
+
+    async def _lookup(self, ids: Sequence[UUID]) -> list[Profile | None]:
+        found = await self._profiles.post("/v1/profiles/lookup", ProfileLookup(ids=tuple(dict.fromkeys(ids))), ProfilesFound)
+        return [found.profiles.get(each) for each in ids]
+
+    async def _update(self, updates: Sequence[ProfileUpdate]) -> list[None]:
+        await self._profiles.post("/v1/profiles/update", ProfileUpdates(updates=tuple(updates)), Accepted)
+        return [None] * len(updates)
+
+    async def _search(self, filters: Sequence[EventFilter]) -> tuple[tuple[TrackedEvent, ...], ...]:
+        return (await self._profiles.post("/v1/events/search", EventSearch(filters=tuple(filters)), EventsFound)).events
+
+    async def _evaluate(self, items: Sequence[EvaluateItem]) -> tuple[EvaluatedItem, ...]:
+        return (await self._segments.post("/v1/evaluate", Evaluate(items=tuple(items)), Evaluated)).results
+
+    async def _send(self, requests: Sequence[SendRequest]) -> tuple[SendResult, ...]:
+        return (await self._channels.post("/v1/messages", SendRequests(messages=tuple(requests)), SendResults)).results
+
+    async def _receipts(self, filters: Sequence[ReceiptFilter]) -> tuple[tuple[Receipt, ...], ...]:
+        return (await self._channels.post("/v1/receipts/search", ReceiptSearch(filters=tuple(filters)), ReceiptsFound)).receipts
