@@ -16,7 +16,7 @@ _ISO = re.compile(
     re.ASCII,
 )
 _SHAPE = r"^-?P(?=.)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(?=.)(\d+H)?(\d+M)?(\d+S)?)?$"
-_LONGEST_DAYS = 900 * 366
+_LONGEST_DAYS = 900 * 12 * 31
 _REMEDY = "write an ISO 8601 duration such as 'P1Y2M', 'P8W', 'P1DT12H' or '-P1D', of at most 900 years"
 
 

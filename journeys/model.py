@@ -36,6 +36,7 @@ class After(Node):
     """So long after the step is entered."""
 
     after: Duration
+    """Counted from entering the step."""
 
 
 class DateRef(Node):
@@ -70,6 +71,7 @@ class GoTo(Node):
     """Continue at another step."""
 
     goto: StepId
+    """The id of the step."""
 
 
 PastPolicy = Literal["continue", "exit"] | GoTo
@@ -110,38 +112,46 @@ class EntryByEvent(Entry):
     """An event starts the journey; it is the `entry` of references."""
 
     event: Name
+    """The event's name."""
     where: Filter | None = None
+    """Only events whose properties pass."""
 
 
 class EntryBySegment(Entry):
     """Becoming a member of a segment starts the journey."""
 
     segment_entered: Name
+    """Key of the segment."""
 
 
 class EntryByApi(Entry):
     """The API or another journey starts this one."""
 
     api: Literal[True]
+    """Always true."""
 
 
 class OnEvent(Node):
     """The person leaves when this event arrives."""
 
     event: Name
+    """The event's name."""
     where: Filter | None = None
+    """Only events whose properties pass."""
 
 
 class OnSegmentEntered(Node):
     """The person leaves on becoming a member."""
 
     segment_entered: Name
+    """Key of the segment."""
 
 
 class OnSegmentLeft(Node):
     """The person leaves on no longer being a member."""
 
     segment_left: Name
+    """Key of the segment."""
 
 
 def _tagger(*keys: str) -> Discriminator:
@@ -174,10 +184,13 @@ class Goal(Node):
     """What the journey is for; reached when this event happens in time."""
 
     event: Name
+    """The event's name."""
     where: Filter | None = None
+    """Only events whose properties pass."""
     within: Duration | None = None
     """Counted from entry; for as long as the journey runs where left out."""
     on_reached: Literal["continue", "exit"] = "continue"
+    """Whether reaching it ends the journey."""
 
 
 # --- steps
@@ -206,11 +219,13 @@ class Send(StepBase):
 
     type: Literal["send"]
     template: Name
+    """Key of the template."""
     channels: tuple[Literal["email", "sms", "whatsapp", "web_push"], ...] = Field(min_length=1)
     """Best first; a channel that cannot reach the person is passed over."""
     purpose: Name | None = None
     """What the person must have agreed to; the journey's purpose where left out."""
     fallback: Fallback | None = None
+    """When to try the next channel; only when one cannot reach the person, where left out."""
     valid_until: Until | None = None
     """Not sent after this instant."""
 
@@ -222,11 +237,13 @@ class Wait(StepBase):
     for_: Duration | None = Field(default=None, alias="for")
     """Counted from entering the step; days and longer on the person's wall clock."""
     until: Until | None = None
+    """A date, or a reference to one."""
     offset: Duration | None = None
     """Moves `until`; negative is earlier."""
     at: Clock | None = None
     """Local time of day on the resulting local date."""
     window: Window | None = None
+    """When the wait may end."""
     if_past: IfPast = "continue"
     """What to do when the instant lies in the past (or there is no date)."""
     late_by: Duration | None = None
@@ -250,7 +267,9 @@ class EventPath(Node):
 
     id: StepId
     event: Name
+    """The event's name."""
     where: Filter | None = None
+    """Only events whose properties pass."""
     steps: "tuple[Step, ...]" = ()
 
 
@@ -261,6 +280,7 @@ class MessagePath(Node):
     message: StepId
     """The id of the `send` step."""
     status: MessageStatus
+    """The outcome to wait for."""
     steps: "tuple[Step, ...]" = ()
 
 
@@ -273,6 +293,7 @@ class Timeout(Node):
     after: Duration | None = None
     """Counted from entering the step."""
     until: Until | None = None
+    """A date, or a reference to one."""
     offset: Duration | None = None
     """Moves `until`; negative is earlier."""
     at: Clock | None = None
@@ -295,9 +316,11 @@ class WaitFor(StepBase):
 
     type: Literal["wait_for"]
     paths: tuple[WaitPath, ...] = Field(min_length=1)
+    """In order of precedence."""
     since: Literal["entry", "step"] = "step"
     """Whether what happened earlier in the journey counts too, so that an early event is not lost."""
     timeout: Timeout | None = None
+    """Waits without end where left out."""
 
 
 class BranchPath(Node):
@@ -305,6 +328,7 @@ class BranchPath(Node):
 
     id: StepId
     if_: Condition = Field(alias="if")
+    """Asked when the person arrives."""
     steps: "tuple[Step, ...]" = ()
 
 
@@ -313,7 +337,9 @@ class Branch(StepBase):
 
     type: Literal["branch"]
     paths: tuple[BranchPath, ...] = Field(min_length=1)
+    """In order of precedence."""
     otherwise: "tuple[Step, ...]" = ()
+    """Steps for everybody else."""
 
 
 class SplitPath(Node):
@@ -332,6 +358,7 @@ class Split(StepBase):
 
     type: Literal["split"]
     paths: tuple[SplitPath, ...] = Field(min_length=1)
+    """The shares."""
 
 
 class Repeat(StepBase):
@@ -339,7 +366,9 @@ class Repeat(StepBase):
 
     type: Literal["repeat"]
     until: Condition | None = None
+    """Asked before every round; no further round when it holds."""
     max: Annotated[int, Strict(), Field(ge=1, le=100_000)] | None = None
+    """At most so many rounds."""
     steps: "tuple[Step, ...]" = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -368,6 +397,7 @@ class StartJourney(StepBase):
 
     type: Literal["start_journey"]
     journey: Key
+    """Key of the other journey."""
     wait: bool = False
     """Only `false` so far: this journey goes on at once."""
 
@@ -383,6 +413,7 @@ class Exit(StepBase):
 
     type: Literal["exit"]
     reason: str = "exit"
+    """Shown in statistics and explanations."""
 
 
 class Jump(StepBase):
@@ -424,6 +455,7 @@ class Journey(Node):
     key: Key
     """Name in addresses; a new version keeps it."""
     name: Name
+    """For people to read."""
     purpose: Name
     """What a person must have agreed to in order to get its messages, such as `marketing` or `transactional`."""
     hypothesis: str = ""
@@ -431,10 +463,13 @@ class Journey(Node):
     zone: str | None = None
     """IANA time zone of people who have none of their own; the workspace's where left out."""
     entry: AnyEntry
+    """Who enters, and when."""
     exit_when: tuple[ExitRule, ...] = ()
     """Any of these ends the journey at once, whatever the person waits for."""
     goal: Goal | None = None
+    """What counts as success."""
     steps: "tuple[Step, ...]" = ()
+    """What happens, in order."""
 
     @cached_property
     def index(self) -> "JourneyIndex":
