@@ -81,18 +81,21 @@ class Visit:
             yield Scripted(self.cancels_at, Track(user, "Event Signup Cancelled", about, f"cancel:{key}"))
         if self.turnout is Turnout.ATTENDS:
             minutes = stream(0, key).uniform(-15, 60)
-            yield Scripted(self.gathering.starts + timedelta(minutes=minutes), Track(user, "Event Attended", about, f"attend:{key}"))
+            checks_in = self.gathering.starts + timedelta(minutes=minutes)
+            yield Scripted(checks_in, Track(user, "Event Attended", about, f"attend:{key}"))
         if self.orders_at is not None:
             topic = self.gathering.topic
             book = topic.advanced if topic.key in self.reader.topics else topic.intro
-            order: Properties = {"order_id": f"order:{key}", "category": "books", "topic": topic.key, "title": book.title, "total": book.price}
+            order: Properties = {"order_id": f"order:{key}", "category": "books", "topic": topic.key}
+            order |= {"title": book.title, "total": book.price}
             yield Scripted(self.orders_at, Track(user, "Order Completed", order, f"order:{key}"))
 
 
 def gatherings(seed: int, day_zero: datetime, days: int) -> tuple[Gathering, ...]:
     """Spread over the days and a little beyond; they start at six in the evening and last until four two days later."""
     chance = stream(seed, "gatherings")
-    return tuple(_gathering(chance, number, day_zero + timedelta(days=3 + number * (days + 4) / GATHERINGS)) for number in range(GATHERINGS))
+    around = (day_zero + timedelta(days=3 + number * (days + 4) / GATHERINGS) for number in range(GATHERINGS))
+    return tuple(_gathering(chance, number, day) for number, day in enumerate(around))
 
 
 def _gathering(chance: Random, number: int, around: datetime) -> Gathering:

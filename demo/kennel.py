@@ -37,7 +37,8 @@ def habit(seed: int, owner: Owner) -> Habit:
 
 def fate(owner: Owner) -> Fate:
     """Few dogs have a sad one."""
-    return {21: Fate.DIES, 58: Fate.DIES, 33: Fate.REHOMED, 70: Fate.REHOMED}.get(int(owner.dog.id.removeprefix("dog-")), Fate.NONE)
+    sad = {"dog-021": Fate.DIES, "dog-058": Fate.DIES, "dog-033": Fate.REHOMED, "dog-070": Fate.REHOMED}
+    return sad.get(owner.dog.id, Fate.NONE)
 
 
 def first_birthday(owner: Owner) -> datetime:
@@ -104,7 +105,6 @@ def _order(owner: Owner, at: datetime, lasts: int, number: int) -> Scripted:
         "category": "dog-food",
         "product": "Barley & Bone Adult" if grown else "Barley & Bone Puppy",
         "lasts_days": lasts,
-        "runs_out_at": (at + timedelta(days=lasts)).isoformat(),
         "total": round(owner.dog.grown_kg * lasts * 0.06, 2),
     }
     return Scripted(at, Track(owner.person.id, "Order Completed", properties, key))
