@@ -1,0 +1,93 @@
+"""Questions about the whole population, asked by SQL: who matches, how many, who is a member."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+
+from infra.clock import Clock
+from infra.db import Database
+from infra.errors import NotFound
+from services.segments.definitions import DefinitionCache
+from services.segments.reading import check_segments, read_condition
+from services.segments.schemas import Count, Member, Members, MembershipEntry, ProfileMembership, ProfileMemberships, Query, QueryAnswer
+from services.segments.sql import compile_condition
+
+_COUNT = "SELECT count(*) FILTER (WHERE {condition}) AS matching, count(*) AS population FROM person AS p"
+_IDS = (
+    "SELECT p.profile_id FROM person AS p WHERE {condition} AND (CAST(:after AS uuid) IS NULL OR p.profile_id > CAST(:after AS uuid)) "
+    "ORDER BY p.profile_id LIMIT :limit"
+)
+_MEMBER_COUNT = text(
+    "SELECT (SELECT count(*) FROM membership WHERE segment = :key AND member) AS matching, (SELECT count(*) FROM person) AS population"
+)
+_MEMBERS = text(
+    "SELECT profile_id, since, number FROM membership WHERE segment = :key AND member "
+    "AND (CAST(:after AS uuid) IS NULL OR profile_id > CAST(:after AS uuid)) ORDER BY profile_id LIMIT :limit"
+)
+_SURVIVOR = text("SELECT survivor FROM merge WHERE merged = :id")
+_HISTORY = text(
+    "SELECT segment, member, at, number, version FROM membership_history WHERE profile_id = :id ORDER BY segment, at, position"
+)
+_NOW_MEMBER = text("SELECT segment FROM membership WHERE profile_id = :id AND member")
+
+
+class Census:
+    """Answers about the population as it is projected now."""
+
+    def __init__(self, *, database: Database, definitions: DefinitionCache, clock: Clock) -> None:
+        self._database = database
+        self._definitions = definitions
+        self._clock = clock
+
+    async def query(self, query: Query) -> QueryAnswer:
+        """Raises `BadInput` for a condition that says nothing we understand, or names an unknown segment."""
+        condition = read_condition(query.condition, "$.condition")
+        at = query.at or self._clock.now()
+        async with self._database.read() as session:
+            check_segments(query.condition, "$.condition", await self._definitions.current(session))
+            predicate = compile_condition(condition, "history" if query.at else "current")
+            count = (await session.execute(predicate.statement(_COUNT), predicate.parameters(at))).one().matching
+            parameters = predicate.parameters(at, after=query.after, limit=query.limit)
+            ids = (await session.execute(predicate.statement(_IDS), parameters)).scalars() if query.limit else ()
+            return QueryAnswer(count=count, at=at, profile_ids=tuple(ids))
+
+    async def count(self, key: str, at: datetime | None) -> Count:
+        """Members now; or, for an instant, those whom today's definition holds for then. Raises `NotFound`."""
+        async with self._database.read() as session:
+            segment = (await self._definitions.current(session)).segments.get(key)
+            if segment is None or segment.deleted:
+                raise NotFound("segment", key)
+            if at is None:
+                row = (await session.execute(_MEMBER_COUNT, {"key": key})).one()
+            else:
+                predicate = compile_condition(segment.condition, "history")
+                row = (await session.execute(predicate.statement(_COUNT), predicate.parameters(at))).one()
+        return Count(count=row.matching, population=row.population, at=at or self._clock.now())
+
+    async def members(self, key: str, after: UUID | None, limit: int) -> Members:
+        """Raises `NotFound`."""
+        async with self._database.read() as session:
+            segment = (await self._definitions.current(session)).segments.get(key)
+            if segment is None or segment.deleted:
+                raise NotFound("segment", key)
+            rows = (await session.execute(_MEMBERS, {"key": key, "after": after, "limit": limit + 1})).all()
+        members = tuple(Member(profile_id=row.profile_id, since=row.since, number=row.number) for row in rows[:limit])
+        return Members(members=members, next=members[-1].profile_id if len(rows) > limit else None)
+
+    async def memberships(self, profile_id: UUID) -> ProfileMemberships:
+        """Of the surviving profile; nobody known has none."""
+        async with self._database.read() as session:
+            survivor: UUID = (await session.execute(_SURVIVOR, {"id": profile_id})).scalar() or profile_id
+            histories: dict[str, list[MembershipEntry]] = defaultdict(list)
+            for row in (await session.execute(_HISTORY, {"id": survivor})).all():
+                histories[row.segment].append(MembershipEntry(member=row.member, at=row.at, number=row.number, version=row.version))
+            member_of = set((await session.execute(_NOW_MEMBER, {"id": survivor})).scalars())
+        memberships = tuple(
+            ProfileMembership(segment=segment, member=segment in member_of, history=tuple(entries))
+            for segment, entries in histories.items()
+        )
+        return ProfileMemberships(profile_id=survivor, memberships=memberships)

@@ -1,0 +1,108 @@
+"""Computed traits: one value from a person's events, worked out when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
+from typing import assert_never
+
+from pydantic import JsonValue
+
+from conditions import Duration, EventFact, add, compile_filter, lookup, parse_filter, parse_instant
+from services.segments.schemas import ComputedDraft, Shift
+
+_Value = datetime | int | float | str | bool | list[JsonValue] | dict[str, JsonValue]
+
+
+@dataclass(frozen=True)
+class ComputedTrait:
+    """A definition that was checked."""
+
+    key: str
+    definition: ComputedDraft
+
+    @cached_property
+    def _passes(self) -> Callable[[Mapping[str, JsonValue]], bool]:
+        return compile_filter(None if self.definition.where is None else parse_filter(self.definition.where))
+
+    @cached_property
+    def _duration(self) -> Duration | None:
+        return Duration.parse(self.definition.add) if isinstance(self.definition.add, str) else None
+
+    def value(self, events: Sequence[EventFact]) -> JsonValue:
+        """The value from these events of a person (others are passed over); None where there is none. Dates are ISO 8601 in UTC."""
+        counted = [event for event in events if event.name == self.definition.event and self._passes(event.properties)]
+        counted.sort(key=lambda event: (event.timestamp, event.id))
+        match self.definition.take:
+            case "count":
+                return len(counted)
+            case "sum":
+                return _plain(sum((Decimal(str(number)) for number in _numbers(self._values(counted))), Decimal(0)))
+            case "last":
+                return _json(next(self._values(counted[::-1]), None))
+            case "first":
+                return _json(next(self._values(counted), None))
+            case "min":
+                return _json(min(_comparable(list(self._values(counted))), default=None))
+            case "max":
+                return _json(max(_comparable(list(self._values(counted))), default=None))
+            case _:
+                assert_never(self.definition.take)
+
+    def _values(self, events: Sequence[EventFact]) -> Iterator[_Value]:
+        for event in events:
+            value = self._value(event)
+            if value is not None:
+                yield value
+
+    def _value(self, event: EventFact) -> _Value | None:
+        value: _Value | None = event.timestamp
+        if self.definition.property is not None:
+            value = lookup(event.properties, tuple(self.definition.property.split(".")))
+        if self.definition.add is None or value is None:
+            return value
+        moment = value if isinstance(value, datetime) else parse_instant(value)
+        if moment is None:
+            return None
+        try:
+            return self._moved(moment, event)
+        except OverflowError:
+            return None
+
+    def _moved(self, moment: datetime, event: EventFact) -> datetime | None:
+        if self._duration is not None:
+            return add(moment, self._duration, UTC)
+        assert isinstance(self.definition.add, Shift)
+        amount = lookup(event.properties, tuple(self.definition.add.property.split(".")))
+        if isinstance(amount, bool) or not isinstance(amount, int | float):
+            return None
+        match self.definition.add.unit:
+            case "minutes" | "hours" | "days" | "weeks" as unit:
+                return moment + timedelta(**{unit: amount})
+            case "months":
+                return add(moment, Duration("", months=int(amount)), UTC)
+            case "years":
+                return add(moment, Duration("", months=int(amount * 12)), UTC)
+            case _:
+                assert_never(self.definition.add.unit)
+
+
+def _numbers(values: Iterator[_Value]) -> list[int | float]:
+    return [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+
+
+def _comparable(values: list[_Value]) -> list[int | float] | list[datetime]:
+    """The numbers among them, or where there are none the dates."""
+    dates = (value if isinstance(value, datetime) else parse_instant(value) for value in values)
+    return _numbers(iter(values)) or [date for date in dates if date is not None]
+
+
+def _plain(total: Decimal) -> JsonValue:
+    return int(total) if total == total.to_integral_value() else float(total)
+
+
+def _json(value: _Value | None) -> JsonValue:
+    return value.astimezone(UTC).isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
