@@ -108,8 +108,10 @@ def _running(folder: Path) -> tuple[dict[str, str], str]:
 
 async def _publish(client: ServiceClient, definition: Definition) -> Outcome:
     path = definition.kind.path.format(key=definition.body["key"])
+    named = definition.kind.folder == "journeys"  # the others are named by the address alone
+    body = definition.body if named else {name: value for name, value in definition.body.items() if name != "key"}
     try:
-        await client.request("PUT", path, definition.body)
+        await client.request("PUT", path, body)
     except Rejected as error:
         return Outcome(definition.path, error.flaws or (Flaw(path="$", message=str(error)),))
     except ReisError as error:
