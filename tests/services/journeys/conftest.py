@@ -1,0 +1,145 @@
+"""A journeys service without its HTTP: real database, scripted neighbours, and a list of what Temporal would be told."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+
+from contracts.feed import FeedItem
+from contracts.journeys import StepItem
+from contracts.profiles import EVENT_TRACKED, TrackedEvent
+from infra.clock import Clock
+from infra.db import Database
+from journeys.outcome import Outcome
+from services.journeys.deciding import Decider
+from services.journeys.enrolling import Enroller
+from services.journeys.outgoing import Outgoing
+from services.journeys.routing import ProfileRoute, ReceiptRoute, SegmentRoute
+from services.journeys.steps import Steps
+from services.journeys.versions import Versions
+from tests.services.journeys.neighbours import Neighbours
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+class SetClock(Clock):
+    """A clock that the test sets; it counts as real time."""
+
+    instant = NOW
+
+    def real_now(self) -> datetime:
+        return SetClock.instant
+
+
+@dataclass
+class Service:
+    """The service's parts, and what a feed or the worker would do to them."""
+
+    database: Database
+    neighbours: Neighbours
+    clock: SetClock
+    versions: Versions
+    steps: Steps
+    enroller: Enroller
+    told: list[Outgoing] = field(default_factory=list)
+    numbers: Any = field(default_factory=lambda: count(1))
+
+    async def publish(self, **changes: object) -> str:
+        definition = {
+            "key": "signup",
+            "name": "Signup",
+            "purpose": "marketing",
+            "entry": {"event": "Signup", "key": "event.properties.event_id"},
+            "steps": [
+                {
+                    "id": "attend",
+                    "type": "wait_for",
+                    "since": "entry",
+                    "paths": [
+                        {
+                            "id": "came",
+                            "event": "Attended",
+                            "where": {"property": "event_id", "eq": {"ref": "entry.properties.event_id"}},
+                        }
+                    ],
+                    "timeout": {"after": "P3D"},
+                }
+            ],
+            **changes,
+        }
+        world = self.neighbours.world()
+        return (await self.versions.publish(definition, by="test", now=self.clock.now(), world=world)).hash
+
+    def event(self, name: str, *, at: datetime | None = None, **properties: object) -> TrackedEvent:
+        return TrackedEvent.model_validate(
+            {"id": f"e{next(self.numbers)}", "name": name, "properties": properties, "timestamp": at or self.clock.now()}
+        )
+
+    def item(self, profile_id: UUID, kind: str, data: dict[str, Any], identifier: str | None = None) -> FeedItem:
+        number = next(self.numbers)
+        return FeedItem(
+            id=identifier or f"i{number}",
+            source="test",
+            type=kind,
+            subject=str(profile_id),
+            time=self.clock.now(),
+            cursor=f"x.1.{number}",
+            data=data,
+        )
+
+    async def feed(self, *items: FeedItem, route: str = "profiles") -> list[Outgoing]:
+        """One page of a feed, applied and committed; answers what Temporal is to be told."""
+        told: list[Outgoing] = []
+        routes = {
+            "profiles": ProfileRoute(self.versions, told.extend),
+            "segments": SegmentRoute(self.versions, told.extend),
+            "channels": ReceiptRoute(told.extend),
+        }
+        write = await routes[route].prepare(items)
+        async with self.database.begin() as session:
+            await write(session)
+        routes[route].committed()
+        return told
+
+    async def track(self, profile_id: UUID, name: str, *, at: datetime | None = None, **properties: object) -> list[Outgoing]:
+        """An event as profiles stores it and as its feed brings it."""
+        event = self.event(name, at=at, **properties)
+        self.neighbours.track(profile_id, event)
+        return await self.feed(self.item(profile_id, EVENT_TRACKED, event.model_dump(mode="json")))
+
+    async def enter(self, **properties: object) -> tuple[UUID, UUID]:
+        """A new person enters by the event `Signup`; answers profile and enrolment."""
+        profile_id = uuid4()
+        self.neighbours.traits.setdefault(profile_id, {})
+        (start,) = await self.track(profile_id, "Signup", **({"event_id": "x"} | properties))
+        return profile_id, start.enrolment_id
+
+    async def perform(self, enrolment_id: UUID, step: str, visit: int = 1, **more: Any) -> Outcome:
+        (outcome,) = await self.steps.perform([StepItem(enrolment_id=enrolment_id, step=step, visit=visit, **more)])
+        return outcome
+
+    async def rows(self, statement: str, **parameters: object) -> Sequence[Any]:
+        async with self.database.read() as session:
+            return (await session.execute(text(statement), parameters)).all()
+
+    def pass_time(self, time: timedelta) -> None:
+        SetClock.instant += time
+
+
+@pytest.fixture
+async def service(migrated_database: Callable[[str], str]) -> AsyncIterator[Service]:
+    SetClock.instant = NOW
+    database = Database(migrated_database("journeys"))
+    neighbours, clock, versions = Neighbours(), SetClock(), Versions(database)
+    world = neighbours.world()
+    decider = Decider(world=world, versions=versions, clock=clock, workspace_zone="Europe/Berlin")
+    told: list[Outgoing] = []
+    steps = Steps(database=database, versions=versions, decider=decider, world=world, clock=clock, deliver=told.extend)
+    enroller = Enroller(database=database, versions=versions, world=world, clock=clock, deliver=told.extend)
+    yield Service(database, neighbours, clock, versions, steps, enroller, told)
+    await database.close()

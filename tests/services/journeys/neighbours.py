@@ -1,0 +1,135 @@
+"""The services around journeys, scripted: they speak the wire contracts over HTTP, in process."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID, uuid4
+
+import httpx
+from fastapi import FastAPI, HTTPException, Response
+
+from contracts.channels import (
+    CancelMessages,
+    Receipt,
+    ReceiptSearch,
+    ReceiptsFound,
+    SendRequest,
+    SendRequests,
+    SendResult,
+    SendResults,
+)
+from contracts.profiles import (
+    Accepted,
+    EventSearch,
+    EventsFound,
+    Profile,
+    ProfileLookup,
+    ProfilesFound,
+    ProfileUpdate,
+    ProfileUpdates,
+    TrackedEvent,
+)
+from contracts.segments import Computed, ComputedLookup, Evaluate, Evaluated, EvaluatedItem
+from infra.http import ServiceClient
+from services.journeys.world import World
+
+
+@dataclass
+class Neighbours:
+    """What the scripted services know and were asked."""
+
+    traits: dict[UUID, dict[str, object]] = field(default_factory=dict)
+    events: dict[UUID, list[TrackedEvent]] = field(default_factory=lambda: defaultdict(list))
+    receipts: dict[UUID, list[Receipt]] = field(default_factory=lambda: defaultdict(list))
+    holds: bool = False
+    computed: dict[str, object] = field(default_factory=dict)
+    result: SendResult = field(default_factory=lambda: SendResult(status="accepted", message_id=uuid4(), channel=None))
+    down: set[str] = field(default_factory=set)
+    sent: list[SendRequest] = field(default_factory=list)
+    updates: list[ProfileUpdate] = field(default_factory=list)
+    cancelled: list[UUID] = field(default_factory=list)
+    templates: list[dict[str, object]] = field(default_factory=list)
+    segments: list[dict[str, object]] = field(default_factory=list)
+
+    def client(self, service: str) -> ServiceClient:
+        return ServiceClient(service, "http://neighbours", transport=httpx.ASGITransport(app=self.app()))
+
+    def world(self) -> World:
+        return World(profiles=self.client("profiles"), segments=self.client("segments"), channels=self.client("channels"))
+
+    def track(self, profile_id: UUID, event: TrackedEvent) -> None:
+        self.events[profile_id].append(event)
+
+    def app(self) -> FastAPI:
+        app = FastAPI()
+
+        def up(service: str) -> None:
+            if service in self.down:
+                raise HTTPException(503, "down")
+
+        @app.post("/v1/profiles/lookup")
+        async def lookup(body: ProfileLookup) -> ProfilesFound:
+            up("profiles")
+            return ProfilesFound(profiles={each: self._profile(each) for each in body.ids if each in self.traits})
+
+        @app.post("/v1/profiles/update")
+        async def update(body: ProfileUpdates) -> Accepted:
+            up("profiles")
+            self.updates += body.updates
+            return Accepted(accepted=len(body.updates))
+
+        @app.post("/v1/events/search")
+        async def search(body: EventSearch) -> EventsFound:
+            up("profiles")
+            found = [
+                tuple(each for each in self.events[one.profile_id] if each.name in one.names and each.timestamp >= one.since)
+                for one in body.filters
+            ]
+            return EventsFound(events=tuple(found))
+
+        @app.post("/v1/evaluate")
+        async def evaluate(body: Evaluate) -> Evaluated:
+            up("segments")
+            return Evaluated(results=tuple(EvaluatedItem(matches=self.holds, seen={"asked": True}) for _ in body.items))
+
+        @app.post("/v1/computed")
+        async def computed(body: ComputedLookup) -> Computed:
+            return Computed.model_validate({"traits": dict.fromkeys(map(str, body.profile_ids), self.computed)})
+
+        @app.post("/v1/messages")
+        async def send(body: SendRequests) -> SendResults:
+            up("channels")
+            self.sent += body.messages
+            return SendResults(results=tuple(self.result for _ in body.messages))
+
+        @app.post("/v1/messages/cancel", status_code=204)
+        async def cancel(body: CancelMessages) -> Response:
+            self.cancelled += body.enrolments
+            return Response(status_code=204)
+
+        @app.post("/v1/receipts/search")
+        async def receipts(body: ReceiptSearch) -> ReceiptsFound:
+            found = [tuple(each for each in self.receipts[one.enrolment] if each.step == one.step) for one in body.filters]
+            return ReceiptsFound(receipts=tuple(found))
+
+        @app.get("/v1/templates")
+        async def templates() -> list[dict[str, object]]:
+            return self.templates
+
+        @app.get("/v1/segments")
+        async def segments() -> list[dict[str, object]]:
+            return self.segments
+
+        return app
+
+    def _profile(self, profile_id: UUID) -> Profile:
+        return Profile.model_validate(
+            {
+                "id": profile_id,
+                "traits": self.traits[profile_id],
+                "identities": {},
+                "consents": (),
+                "version": 1,
+                "created_at": datetime.fromisoformat("2026-01-01T00:00:00Z"),
+            }
+        )

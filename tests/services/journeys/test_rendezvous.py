@@ -1,0 +1,213 @@
+"""Register, then look back: whatever the order, a wait meets its event exactly once."""
+
+import asyncio
+import random
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from contracts.channels import Channel, Receipt, Status
+from contracts.journeys import FinishItem
+from contracts.profiles import EVENT_TRACKED
+from journeys.outcome import Ended, Match, Waiting
+from tests.services.journeys.conftest import Service
+
+
+async def test_an_event_before_the_registration_is_found_by_looking_back(service: Service) -> None:
+    await service.publish()
+    profile_id, enrolment_id = await service.enter()
+    assert await service.track(profile_id, "Attended", event_id="x") == []
+    outcome = await service.perform(enrolment_id, "attend")
+    assert isinstance(outcome, Waiting)
+    assert outcome.matched is not None
+    assert outcome.matched.path == "came"
+
+
+async def test_an_event_after_the_registration_is_signalled_once(service: Service) -> None:
+    await service.publish()
+    profile_id, enrolment_id = await service.enter()
+    outcome = await service.perform(enrolment_id, "attend")
+    assert isinstance(outcome, Waiting)
+    assert outcome.matched is None
+    assert outcome.wake_at == service.clock.now() + timedelta(days=3)
+    (signal,) = await service.track(profile_id, "Attended", event_id="x")
+    assert (signal.kind, signal.payload["path"], signal.payload["visit"]) == ("matched", "came", 1)
+    assert await service.track(profile_id, "Attended", event_id="x") == []
+
+
+async def test_an_event_of_another_key_meets_nothing(service: Service) -> None:
+    await service.publish()
+    profile_id, enrolment_id = await service.enter(event_id="mine")
+    await service.perform(enrolment_id, "attend")
+    assert await service.track(profile_id, "Attended", event_id="other") == []
+
+
+async def test_a_repeated_call_answers_the_match_that_a_signal_may_have_lost(service: Service) -> None:
+    await service.publish()
+    profile_id, enrolment_id = await service.enter()
+    await service.perform(enrolment_id, "attend")
+    (signal,) = await service.track(profile_id, "Attended", event_id="x")
+    again = await service.perform(enrolment_id, "attend")
+    assert isinstance(again, Waiting)
+    assert again.matched == Match(path="came", event_id=signal.payload["event_id"])
+
+
+async def test_what_looking_back_found_is_not_signalled_when_the_feed_brings_it(service: Service) -> None:
+    await service.publish()
+    profile_id, enrolment_id = await service.enter()
+    event = service.event("Attended", event_id="x")
+    service.neighbours.track(profile_id, event)
+    outcome = await service.perform(enrolment_id, "attend")
+    assert isinstance(outcome, Waiting)
+    assert outcome.matched is not None
+    assert await service.feed(service.item(profile_id, EVENT_TRACKED, event.model_dump(mode="json"))) == []
+
+
+async def test_the_event_of_one_round_is_not_taken_again_by_the_next(service: Service) -> None:
+    steps = [
+        {
+            "id": "loop",
+            "type": "repeat",
+            "max": 5,
+            "steps": [{"id": "w", "type": "wait_for", "paths": [{"id": "p", "event": "Order"}], "timeout": {"after": "P9D"}}],
+        }
+    ]
+    await service.publish(steps=steps)
+    profile_id, enrolment_id = await service.enter()
+    event = service.event("Order")
+    await service.perform(enrolment_id, "w")
+    service.neighbours.track(profile_id, event)
+    item = service.item(profile_id, EVENT_TRACKED, event.model_dump(mode="json"))
+    assert len(await service.feed(item)) == 1
+    service.pass_time(timedelta(minutes=1))
+    second = await service.perform(enrolment_id, "w", visit=2)
+    assert isinstance(second, Waiting)
+    assert second.matched is None
+    assert await service.feed(item) == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_no_order_of_registration_storing_and_routing_loses_or_doubles_an_event(service: Service, seed: int) -> None:
+    """Forty people; for each, the wait registers while the event is stored and routed, all at once."""
+    await service.publish()
+    people = [await service.enter() for _ in range(40)]
+    chance = random.Random(seed)
+    signalled: list[UUID] = []
+    answered: list[UUID] = []
+    routing = asyncio.Lock()
+
+    async def happen(profile_id: UUID) -> None:
+        await asyncio.sleep(chance.random() * 0.05)
+        event = service.event("Attended", event_id="x")
+        service.neighbours.track(profile_id, event)
+        await asyncio.sleep(chance.random() * 0.02)
+        async with routing:
+            told = await service.feed(service.item(profile_id, EVENT_TRACKED, event.model_dump(mode="json")))
+        signalled.extend(row.enrolment_id for row in told)
+
+    async def register(enrolment_id: UUID) -> None:
+        await asyncio.sleep(chance.random() * 0.07)
+        outcome = await service.perform(enrolment_id, "attend")
+        assert isinstance(outcome, Waiting)
+        if outcome.matched is not None:
+            answered.append(enrolment_id)
+
+    await asyncio.gather(*(happen(profile) for profile, _ in people), *(register(enrolment) for _, enrolment in people))
+    everybody = {enrolment for _, enrolment in people}
+    assert set(signalled) | set(answered) == everybody
+    assert len(signalled) == len(set(signalled))
+
+
+async def test_a_reply_meets_a_wait_for_it_and_brings_its_text(service: Service) -> None:
+    service.neighbours.templates = [{"key": "question", "variables": []}]
+    steps = [
+        {"id": "ask", "type": "send", "template": "question", "channels": ["whatsapp"]},
+        {
+            "id": "answer",
+            "type": "wait_for",
+            "paths": [{"id": "replied", "message": "ask", "status": "replied"}],
+            "timeout": {"after": "P7D"},
+        },
+        {"id": "note", "type": "update_profile", "set": {"reason": {"ref": "event.properties.text"}}},
+    ]
+    await service.publish(steps=steps)
+    profile_id, enrolment_id = await service.enter()
+    await service.perform(enrolment_id, "ask")
+    await service.perform(enrolment_id, "answer")
+
+    def receipt(status: Status, text: str | None = None) -> Receipt:
+        return Receipt(
+            id=f"r-{status.value}",
+            message_id=uuid4(),
+            status=status,
+            channel=Channel.WHATSAPP,
+            attempt_number=1,
+            at=service.clock.now(),
+            enrolment=enrolment_id,
+            journey="signup",
+            step="ask",
+            text=text,
+        )
+
+    delivered = service.item(profile_id, "message.receipt", receipt(Status.DELIVERED).model_dump(mode="json"))
+    replied = service.item(profile_id, "message.receipt", receipt(Status.REPLIED, "the train").model_dump(mode="json"))
+    assert await service.feed(delivered, route="channels") == []
+    (signal,) = await service.feed(replied, route="channels")
+    await service.perform(enrolment_id, "note", event_id=signal.payload["event_id"])
+    assert [update.set for update in service.neighbours.updates] == [{"reason": "the train"}]
+
+
+async def test_an_exit_ends_the_enrolment_at_once_and_takes_back_what_is_unsent(service: Service) -> None:
+    await service.publish(
+        exit_when=[{"event": "Cancelled", "where": {"property": "event_id", "eq": {"ref": "entry.properties.event_id"}}}]
+    )
+    profile_id, enrolment_id = await service.enter()
+    await service.perform(enrolment_id, "attend")
+    assert await service.track(profile_id, "Cancelled", event_id="other") == []
+    (signal,) = await service.track(profile_id, "Cancelled", event_id="x")
+    assert signal.kind == "interrupt"
+    assert await service.perform(enrolment_id, "attend") == Ended(reason="exit")
+    await service.steps.finish([FinishItem(enrolment_id=enrolment_id, reason="exit")])
+    assert service.neighbours.cancelled == [enrolment_id]
+    ((state, reason, listeners),) = await service.rows("SELECT state, reason, (SELECT count(*) FROM listener) FROM enrolment")
+    assert (state, reason, listeners) == ("ended", "exit: event 'Cancelled'", 0)
+
+
+async def test_a_changed_trait_meets_an_exit_criterion(service: Service) -> None:
+    await service.publish(exit_when=[{"trait": "dog.birthdate", "exists": False}])
+    profile_id, _ = await service.enter()
+    data = {"traits": {"dog": {"birthdate": "2026-01-01"}}, "version": 2, "created_at": "2026-01-01T00:00:00Z"}
+    assert await service.feed(service.item(profile_id, "profile.changed", data)) == []
+    (signal,) = await service.feed(service.item(profile_id, "profile.changed", data | {"traits": {}, "version": 3}))
+    assert signal.kind == "interrupt"
+
+
+async def test_a_goal_is_noted_even_after_the_journey_ended_while_its_term_lasts(service: Service) -> None:
+    await service.publish(goal={"event": "Order", "within": "P14D"})
+    profile_id, enrolment_id = await service.enter()
+    await service.steps.finish([FinishItem(enrolment_id=enrolment_id, reason="finished")])
+    service.pass_time(timedelta(days=10))
+    assert await service.track(profile_id, "Order") == []
+    ((goal_at,),) = await service.rows("SELECT goal_at FROM enrolment")
+    assert goal_at == service.clock.now()
+
+
+async def test_a_goal_out_of_its_term_is_not_reached(service: Service) -> None:
+    await service.publish(goal={"event": "Order", "within": "P14D", "on_reached": "exit"})
+    profile_id, _ = await service.enter()
+    service.pass_time(timedelta(days=15))
+    assert await service.track(profile_id, "Order") == []
+
+
+async def test_a_merge_moves_enrolments_and_ends_the_younger_of_two(service: Service) -> None:
+    await service.publish()
+    survivor, older = await service.enter()
+    service.pass_time(timedelta(hours=1))
+    merged, younger = await service.enter()
+    item = service.item(survivor, "profiles.merged", {"merged": str(merged), "traits": {}, "version": 2})
+    (signal,) = await service.feed(item)
+    assert (signal.kind, signal.enrolment_id) == ("interrupt", younger)
+    assert {row.profile_id for row in await service.rows("SELECT profile_id FROM enrolment")} == {survivor}
+    await service.perform(older, "attend")
+    assert len(await service.track(survivor, "Attended", event_id="x")) == 1

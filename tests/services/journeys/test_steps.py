@@ -1,0 +1,147 @@
+"""Deciding steps once."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from contracts.channels import SendResult
+from contracts.journeys import StepItem
+from infra.errors import BadInput, Unavailable
+from journeys.outcome import Chose, Deferred, Done, Ended, PastDue, Sleep
+from tests.services.journeys.conftest import Service
+
+SEND = {"id": "hello", "type": "send", "template": "hello", "channels": ["email"]}
+
+
+@pytest.fixture(autouse=True)
+def _templates(service: Service) -> None:
+    service.neighbours.templates = [{"key": "hello", "variables": []}]
+
+
+async def test_a_decision_is_made_once_whatever_changes_afterwards(service: Service) -> None:
+    branch = {"id": "b", "type": "branch", "paths": [{"id": "yes", "if": {"event": "Order"}, "steps": []}]}
+    await service.publish(steps=[branch])
+    _, enrolment_id = await service.enter()
+    assert await service.perform(enrolment_id, "b") == Chose(path="otherwise")
+    service.neighbours.holds = True
+    assert await service.perform(enrolment_id, "b") == Chose(path="otherwise")
+    assert await service.perform(enrolment_id, "b", visit=2) == Chose(path="yes")
+
+
+async def test_the_same_step_asked_many_times_at_once_has_one_answer(service: Service) -> None:
+    await service.publish(steps=[{"id": "w", "type": "wait", "for": "PT1H"}])
+    _, enrolment_id = await service.enter()
+
+    async def ask(number: int) -> object:
+        service.pass_time(timedelta(seconds=number))
+        return await service.perform(enrolment_id, "w")
+
+    answers = await asyncio.gather(*(ask(number) for number in range(8)))
+    assert len({repr(answer) for answer in answers}) == 1
+
+
+async def test_a_send_carries_its_key_context_and_purpose(service: Service) -> None:
+    await service.publish(steps=[SEND | {"purpose": "transactional", "fallback": {"unless": "delivered", "within": "PT1H"}}])
+    profile_id, enrolment_id = await service.enter(title="Ferns")
+    assert await service.perform(enrolment_id, "hello") == Done()
+    (request,) = service.neighbours.sent
+    assert request.key == f"{enrolment_id}:hello:1"
+    assert (request.profile_id, request.purpose, request.template) == (profile_id, "transactional", "hello")
+    assert request.fallback is not None
+    assert request.fallback.within == timedelta(hours=1)
+    assert request.model_dump(mode="json")["context"]["entry"]["properties"]["title"] == "Ferns"
+
+
+async def test_a_skipped_send_goes_on_and_says_why(service: Service) -> None:
+    await service.publish(steps=[SEND])
+    _, enrolment_id = await service.enter()
+    service.neighbours.result = SendResult(status="skipped", reason="no_consent")
+    assert await service.perform(enrolment_id, "hello") == Done(detail="skipped")
+    ((seen,),) = await service.rows("SELECT seen FROM decision")
+    assert seen["reason"] == "no_consent"
+
+
+async def test_a_deferred_send_is_asked_again(service: Service) -> None:
+    await service.publish(steps=[SEND])
+    _, enrolment_id = await service.enter()
+    until = service.clock.now() + timedelta(hours=8)
+    service.neighbours.result = SendResult(status="deferred", until=until)
+    assert await service.perform(enrolment_id, "hello") == Deferred(wake_at=until)
+    service.neighbours.result = SendResult(status="accepted", message_id=uuid4())
+    assert await service.perform(enrolment_id, "hello") == Done()
+
+
+async def test_a_wait_until_a_date_follows_the_persons_zone(service: Service) -> None:
+    wait = {"id": "w", "type": "wait", "until": {"ref": "entry.properties.starts_at"}, "offset": "-P1D", "at": "10:00"}
+    await service.publish(steps=[wait])
+    profile_id, enrolment_id = await service.enter(starts_at="2026-03-12T18:00:00Z")
+    service.neighbours.traits[profile_id] = {"timezone": "America/New_York"}
+    outcome = await service.perform(enrolment_id, "w")
+    assert isinstance(outcome, Sleep)
+    assert outcome.wake_at.isoformat() == "2026-03-11T14:00:00+00:00"
+    ((seen,),) = await service.rows("SELECT seen FROM decision")
+    assert seen == {"zone": "America/New_York", "entry.properties.starts_at": "2026-03-12T18:00:00Z"}
+
+
+async def test_a_date_in_the_past_follows_its_policy(service: Service) -> None:
+    wait = {"id": "w", "type": "wait", "until": {"ref": "entry.properties.starts_at"}, "if_past": {"goto": "hello"}}
+    await service.publish(steps=[wait, SEND])
+    _, enrolment_id = await service.enter(starts_at="2020-01-01")
+    assert await service.perform(enrolment_id, "w") == PastDue(action="goto", target="hello")
+
+
+async def test_a_computed_trait_is_a_date_to_wait_for(service: Service) -> None:
+    wait = {"id": "w", "type": "wait", "until": {"ref": "profile.computed.runs_out_at"}, "offset": "-P5D"}
+    await service.publish(steps=[wait])
+    service.neighbours.computed = {"runs_out_at": "2026-04-10T12:00:00Z"}
+    _, enrolment_id = await service.enter()
+    outcome = await service.perform(enrolment_id, "w")
+    assert isinstance(outcome, Sleep)
+    assert outcome.wake_at.isoformat() == "2026-04-05T12:00:00+00:00"
+
+
+async def test_a_neighbour_that_is_down_spoils_nobody_elses_decision(service: Service) -> None:
+    await service.publish(steps=[SEND, {"id": "w", "type": "wait", "for": "PT1H"}])
+    _, one = await service.enter()
+    _, two = await service.enter()
+    service.neighbours.down.add("channels")
+    items = [StepItem(enrolment_id=one, step="hello", visit=1), StepItem(enrolment_id=two, step="w", visit=1)]
+    with pytest.raises(Unavailable):
+        await service.steps.perform(items)
+    assert [row.step for row in await service.rows("SELECT step FROM decision")] == ["w"]
+    service.neighbours.down.clear()
+    sent, slept = await service.steps.perform(items)
+    assert (type(sent), type(slept)) == (Done, Sleep)
+
+
+async def test_starting_another_journey_enters_it_once(service: Service) -> None:
+    await service.publish(
+        key="adult", entry={"api": True, "reentry": "always"}, steps=[{"id": "w", "type": "wait", "for": "P1D"}]
+    )
+    await service.publish(steps=[{"id": "go", "type": "start_journey", "journey": "adult", "wait": False}])
+    _, enrolment_id = await service.enter()
+    await service.perform(enrolment_id, "go")
+    await service.perform(enrolment_id, "go")
+    assert [(row.kind, row.journey) for row in service.told] == [("start", "adult")]
+
+
+async def test_steps_of_an_enrolment_that_is_unknown_end_it(service: Service) -> None:
+    assert await service.perform(UUID(int=7), "w") == Ended(reason="gone")
+
+
+async def test_publishing_names_every_flaw_and_writes_nothing(service: Service) -> None:
+    with pytest.raises(BadInput) as refused:
+        await service.publish(steps=[SEND | {"template": "helo"}, {"id": "g", "type": "goto", "goto": "nowhere"}])
+    assert {flaw.path for flaw in refused.value.flaws} == {"$.steps[0].template", "$.steps[1].goto"}
+    assert all(flaw.remedy for flaw in refused.value.flaws)
+    assert await service.rows("SELECT 1 FROM version") == []
+
+
+async def test_publishing_the_same_definition_again_makes_no_new_version(service: Service) -> None:
+    first = await service.publish()
+    assert await service.publish() == first
+    other = await service.publish(name="Another name")
+    assert other != first
+    assert [row.number for row in await service.rows("SELECT number FROM version ORDER BY number")] == [1, 2]
