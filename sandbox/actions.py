@@ -14,7 +14,7 @@ from sandbox.messages import Channel, Direction, Frozen, Message
 from sandbox.records import Callback, MessageAccepted, MessageMoved, SuppressionChanged
 from sandbox.settings import SandboxSettings
 from sandbox.store import Store
-from sandbox.twilio_api import suppression_pair
+from sandbox.twilio_params import suppression_pair
 
 STOP_WORDS = frozenset(["stop", "stopall", "unsubscribe", "cancel", "end", "quit", "optout", "revoke"])
 START_WORDS = frozenset(["start", "yes", "unstop"])

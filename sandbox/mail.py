@@ -17,22 +17,10 @@ SUBJECT_REQUIRED = (
     "The subject is required. You can get around this requirement if you use a template with a subject defined or if "
     "every personalization has a subject defined."
 )
-RESERVED_HEADERS = frozenset(
-    [
-        "x-sg-id",
-        "x-sg-eid",
-        "received",
-        "dkim-signature",
-        "content-type",
-        "content-transfer-encoding",
-        "to",
-        "from",
-        "subject",
-        "reply-to",
-        "cc",
-        "bcc",
-    ]
-)
+RESERVED_HEADERS = frozenset({
+    "x-sg-id", "x-sg-eid", "received", "dkim-signature", "content-type", "content-transfer-encoding",
+    "to", "from", "subject", "reply-to", "cc", "bcc",
+})  # fmt: skip
 
 
 class Flaw(NamedTuple):
@@ -173,15 +161,17 @@ def _letters(c: _Checker, body: dict[str, Any], headers: dict[str, str], args: d
         if sum(len(k.encode()) + len(v.encode()) for k, v in own_args.items()) > MAX_CUSTOM_ARGS_BYTES:
             c.flaw(f"{field}.custom_args", "The combined size of custom arguments may not exceed 10,000 bytes.")
         own_headers = headers | c.headers(personalization.get("headers"), f"{field}.headers")
-        for address in _addresses(c, personalization, field):
-            letters.append(Letter(to=address, subject=str(subject or ""), headers=own_headers, custom_args=own_args))
+        letters.extend(
+            Letter(to=address, subject=str(subject or ""), headers=own_headers, custom_args=own_args)
+            for address in _addresses(c, personalization, field)
+        )
     if len(letters) > MAX_RECIPIENTS:
         c.flaw("personalizations", "There is a limit of 1000 total recipients (to + cc + bcc) per request.")
     return letters
 
 
 def _addresses(c: _Checker, personalization: dict[str, Any], field: str) -> list[str]:
-    found: list[str] = []
+    found: dict[str, str] = {}
     for kind in ("to", "cc", "bcc"):
         for number, value in enumerate(personalization.get(kind) or ()):
             address = c.address(value, f"{field}.{kind}.{number}")
@@ -191,5 +181,5 @@ def _addresses(c: _Checker, personalization: dict[str, Any], field: str) -> list
                     "Each email address in the personalization block should be unique between to, cc, and bcc. "
                     f"We found the first duplicate instance of [{address}] in the {field}.{kind} field.",
                 )
-            found.append(address)
-    return found
+            found[address] = kind
+    return list(found)

@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
-from typing import Literal
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 from uuid import uuid4
 
@@ -22,31 +21,11 @@ from sandbox.delivery import TWILIO_ERRORS, Delivery, Stage, twilio_failure
 from sandbox.messages import Channel, Direction, Message
 from sandbox.settings import SandboxSettings
 from sandbox.store import Store
+from sandbox.twilio_params import Refusal, recipient, sender_of, suppression_pair
 
-E164 = re.compile(r"\+[1-9]\d{6,14}")
-SENDER = re.compile(r"\+[1-9]\d{6,14}|\d{3,8}|[A-Za-z0-9][A-Za-z0-9 ]{0,10}")
 VARIABLES: TypeAdapter[dict[str, str | int | float]] = TypeAdapter(dict[str, str | int | float])
 MAX_BODY = 1600
 PAGE_SIZE = 50
-
-
-class Refusal(Exception):
-    """A request Twilio answers with an error."""
-
-    def __init__(self, status: int, code: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-
-    def answer(self, headers: dict[str, str] | None = None) -> Response:
-        body = {
-            "code": self.code,
-            "message": self.message,
-            "more_info": f"https://www.twilio.com/docs/errors/{self.code}",
-            "status": self.status,
-        }
-        return JSONResponse(body, self.status, headers)
 
 
 def _spoiled(status: int, headers: dict[str, str]) -> Response:
@@ -80,7 +59,7 @@ class TwilioApi:
         form = dict(parse_qsl((await request.body()).decode(), keep_blank_values=True))
         try:
             self._authenticate(account, request)
-            channel, to = _recipient(form)
+            channel, to = recipient(form)
             message = self._message(channel, to, form)
             outcome = await self._answers.strike(channel, to)
             if outcome.answer and outcome.prevents_recording:
@@ -144,7 +123,7 @@ class TwilioApi:
             raise Refusal(401, 20003, "Authenticate")
 
     def _message(self, channel: Channel, to: str, form: Mapping[str, str]) -> Message:
-        sender = _sender(channel, form) or self._settings.twilio_sender
+        sender = sender_of(channel, form) or self._settings.twilio_sender
         content_sid = form.get("ContentSid") or None
         body = self._content(content_sid, form) if content_sid else form.get("Body", "")
         if not body and not form.get("MediaUrl"):
@@ -226,35 +205,6 @@ class TwilioApi:
             "to": prefix + message.to,
             "uri": f"{uri}.json",
         }
-
-
-def suppression_pair(customer: str, sender: str | None) -> str:
-    """Twilio keeps STOP per pair of numbers."""
-    return f"{customer} {sender}"
-
-
-def _recipient(form: Mapping[str, str]) -> tuple[Literal[Channel.SMS, Channel.WHATSAPP], str]:
-    to = form.get("To", "")
-    if not to:
-        raise Refusal(400, 21604, "A 'To' phone number is required.")
-    number = to.removeprefix("whatsapp:")
-    if not E164.fullmatch(number):
-        raise Refusal(400, 21211, f"Invalid 'To' Phone Number: {to}")
-    return (Channel.SMS if number == to else Channel.WHATSAPP), number
-
-
-def _sender(channel: Channel, form: Mapping[str, str]) -> str | None:
-    sender = form.get("From", "")
-    if not sender:
-        if form.get("MessagingServiceSid", "").startswith("MG"):
-            return None
-        raise Refusal(400, 21603, "A 'From' phone number is required.")
-    number = sender.removeprefix("whatsapp:")
-    if (number != sender) != (channel is Channel.WHATSAPP):
-        raise Refusal(400, 63007, "Twilio could not find a Channel with the specified From address")
-    if not SENDER.fullmatch(number):
-        raise Refusal(400, 21212, f"Invalid 'From' Phone Number: {sender}")
-    return number
 
 
 def _matches(message: Message, query: Mapping[str, str]) -> bool:
