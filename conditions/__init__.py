@@ -15,10 +15,10 @@ indexes a list. (`traits #> '{a,b}'` in PostgreSQL then means the same.) A value
 | operator | true when |
 |---|---|
 | `exists: b` | v is there is b |
-| `eq: o` | v and o have the same type, of number, text, boolean, and are equal (1 equals 1.0; "1" does not equal 1; lists and objects equal nothing) |
+| `eq: o` | v and o are equal, both numbers, both texts or both booleans (1 equals 1.0, not "1"; a list equals nothing) |
 | `ne: o` | not `eq`: also true where v is missing or of another type |
 | `in: [o, …]` | `eq` to one of them |
-| `gt gte lt lte: o` | both numbers, by size; or both texts: by instant where both are dates, else by code point (`COLLATE "C"`). Booleans have no order |
+| `gt gte lt lte: o` | both numbers: by size; both texts: by instant if both are dates, else by code point (`COLLATE "C"`) |
 | `contains: o` | v is a list with a member that is `eq` to o; or both are texts and o is a part of v (case counts) |
 | `older_than: D` | v is a date and v + D <= now |
 | `newer_than: D` | v is a date and v + D > now |

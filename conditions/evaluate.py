@@ -30,8 +30,8 @@ _Answer = tuple[bool, datetime | None]
 def evaluate(condition: Condition, person: Person, now: datetime) -> Evaluation:
     """Whether the condition holds for the person at `now` (aware), on what values, and when that may change by time alone.
 
-    The docstring of `conditions` has the rules. Every part is looked at, so that `seen` is complete. References that were not bound equal
-    nothing. Total: no well-formed condition and no person raises.
+    The docstring of `conditions` has the rules. Every part is looked at, so that `seen` is complete. References that were not
+    bound equal nothing. Total: no well-formed condition and no person raises.
     """
     asked = _Question(person, now)
     matches, change = asked.answer(condition)

@@ -1,184 +1,60 @@
 """The condition tree: frozen nodes that read and write the JSON of the language."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal, Self, cast
+from typing import Annotated, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    JsonValue,
-    Strict,
-    Tag,
-    model_serializer,
-    model_validator,
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from conditions.comparison import (
+    NOTHING,
+    Comparison,
+    Constant,
+    Moment,
+    Name,
+    Node,
+    Nothing,
+    NumberIs,
+    Operand,
+    Operator,
+    Path,
+    PropertyIs,
+    Ref,
+    Scalar,
+    SumIs,
+    TraitIs,
+    refuse,
 )
-from pydantic.functional_validators import AfterValidator
-from pydantic_core import PydanticCustomError
-from pydantic_core.core_schema import SerializerFunctionWrapHandler
-
 from conditions.duration import Duration
 from conditions.values import parse_instant
 
-Operator = Literal["exists", "eq", "ne", "in", "gt", "gte", "lt", "lte", "contains", "older_than", "newer_than"]
-ZERO = Duration("PT0S")
-
-
-class Node(BaseModel):
-    """Base of everything written in a definition: frozen, closed to unknown keys, dumped as it was written."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True, use_attribute_docstrings=True)
-
-    @model_serializer(mode="wrap")
-    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, JsonValue]:
-        dumped: dict[str, JsonValue] = handler(self)
-        fields = type(self).model_fields
-        written = {fields[name].alias or name for name in self.model_fields_set}
-        return {key: value for key, value in dumped.items() if key in written}
-
-
-class Ref(Node):
-    """A value that is known only when the condition is evaluated, such as `entry.properties.topic`."""
-
-    ref: str = Field(min_length=1)
-    """Dotted name of the value."""
-
-
-class Nothing(Node):
-    """What a reference becomes that leads nowhere: it equals nothing."""
-
-    nothing: Literal[True] = True
-
-
-NOTHING = Nothing(nothing=True)
-
-
-def _refuse(kind: str, message: str, remedy: str = "") -> PydanticCustomError:
-    return PydanticCustomError(cast("Literal['problem']", kind), cast("Literal['']", message), {"remedy": remedy})
-
-
-def _dotted(text: str) -> str:
-    if any(not part or part.lstrip("-").isdecimal() for part in text.split(".")):
-        raise _refuse("path", "is no dotted path", "separate names by single dots; lists cannot be indexed")
-    return text
-
-
-def _moment(text: str) -> str:
-    if parse_instant(text) is None:
-        raise _refuse("moment", "is no date or datetime", "write '2026-03-01' or '2026-03-01T09:00:00Z'")
-    return text
-
-
-Path = Annotated[str, Field(min_length=1), AfterValidator(_dotted)]
-Moment = Annotated[str, AfterValidator(_moment)]
-Name = Annotated[str, Field(min_length=1)]
-
-
-def _scalar_tag(value: object) -> str | None:
-    match value:
-        case bool():
-            return "<boolean>"
-        case str():
-            return "<text>"
-        case int():
-            return "<integer>"
-        case float():
-            return "<number>"
-        case {"ref": _} | Ref():
-            return "<ref>"
-        case {"nothing": _} | Nothing():
-            return "<nothing>"
-        case _:
-            return None
-
-
-def _number_tag(value: object) -> str | None:
-    tag = _scalar_tag(value)
-    return tag if tag in ("<integer>", "<number>") else None
-
-
-def _list_tag(value: object) -> str | None:
-    return "<list>" if isinstance(value, list | tuple) else (tag if (tag := _scalar_tag(value)) in ("<ref>", "<nothing>") else None)
-
-
-Scalar = Annotated[
-    Annotated[str, Tag("<text>")]
-    | Annotated[bool, Tag("<boolean>")]
-    | Annotated[int, Tag("<integer>")]
-    | Annotated[float, Field(allow_inf_nan=False), Tag("<number>")],
-    Discriminator(_scalar_tag, custom_error_type="value", custom_error_message="is neither text, number nor boolean"),
+__all__ = [
+    "NOTHING",
+    "All",
+    "AnyOf",
+    "Comparison",
+    "Condition",
+    "Constant",
+    "Filter",
+    "Happened",
+    "InSegment",
+    "Moment",
+    "Name",
+    "Node",
+    "Not",
+    "Nothing",
+    "NumberIs",
+    "Operand",
+    "Operator",
+    "Path",
+    "PropertyIs",
+    "Ref",
+    "Scalar",
+    "SumIs",
+    "TraitIs",
+    "WhereAll",
+    "WhereAny",
+    "WhereNot",
 ]
-Operand = Annotated[
-    Annotated[str, Tag("<text>")]
-    | Annotated[bool, Tag("<boolean>")]
-    | Annotated[int, Tag("<integer>")]
-    | Annotated[float, Field(allow_inf_nan=False), Tag("<number>")]
-    | Annotated[Ref, Tag("<ref>")]
-    | Annotated[Nothing, Tag("<nothing>")],
-    Discriminator(
-        _scalar_tag, custom_error_type="value", custom_error_message="is neither text, number, boolean nor a reference"
-    ),
-]
-OneOf = Annotated[
-    Annotated[tuple[Scalar, ...], Tag("<list>")] | Annotated[Ref, Tag("<ref>")] | Annotated[Nothing, Tag("<nothing>")],
-    Discriminator(_list_tag, custom_error_type="value", custom_error_message="is neither a list nor a reference"),
-]
-
-
-def _nothing() -> Nothing:
-    return NOTHING
-
-
-class Comparison(Node):
-    """A test of one value by exactly one operator; `op` and `value` say which and with what."""
-
-    exists: Annotated[bool, Strict()] = Field(default_factory=lambda: True)
-    """Whether the value is there (a null is not)."""
-    eq: Operand = Field(default_factory=_nothing)
-    """Equal, of the same type."""
-    ne: Operand = Field(default_factory=_nothing)
-    """Not `eq`; so true of a missing value."""
-    in_: OneOf = Field(default_factory=_nothing, alias="in")
-    """Equal to one of a list."""
-    gt: Operand = Field(default_factory=_nothing)
-    """Greater, later, or behind in the alphabet."""
-    gte: Operand = Field(default_factory=_nothing)
-    lt: Operand = Field(default_factory=_nothing)
-    lte: Operand = Field(default_factory=_nothing)
-    contains: Operand = Field(default_factory=_nothing)
-    """The list has this member, or the text this part."""
-
-    @property
-    def op(self) -> Operator:
-        """The operator."""
-        return cast("Operator", next(iter(self._operators())).rstrip("_"))
-
-    @property
-    def value(self) -> "bool | Duration | Constant | Ref | tuple[str | int | float | bool, ...]":
-        """What the operator compares with."""
-        found: bool | Duration | Constant | Ref | tuple[str | int | float | bool, ...] = getattr(self, next(iter(self._operators())))
-        return found
-
-    def _operators(self) -> list[str]:
-        return [name for name in type(self).model_fields if name in self.model_fields_set and name not in ("trait", "property")]
-
-    @model_validator(mode="after")
-    def _one_operator(self) -> Self:
-        if len(self._operators()) != 1:
-            known = [info.alias or name for name, info in type(self).model_fields.items() if name not in ("trait", "property")]
-            raise _refuse("operators", "needs exactly one operator", f"one of {', '.join(known)}; combine several with 'all'")
-        return self
-
-
-Constant = str | int | float | bool | Nothing
-
-
-class PropertyIs(Comparison):
-    """A property of an event compares thus."""
-
-    property: Path
-    """Dotted path into the event's properties."""
 
 
 class WhereAll(Node):
@@ -197,57 +73,6 @@ class WhereNot(Node):
     """This does not hold."""
 
     not_: "Filter" = Field(alias="not")
-
-
-class TraitIs(Comparison):
-    """A trait of the profile compares thus."""
-
-    trait: Path
-    """Dotted path into the profile's traits."""
-    older_than: Duration = Field(default_factory=lambda: ZERO)
-    """The date and this duration lie in the past."""
-    newer_than: Duration = Field(default_factory=lambda: ZERO)
-    """The date and this duration lie in the future."""
-
-
-Number = Annotated[
-    Annotated[int, Strict(), Tag("<integer>")] | Annotated[float, Strict(), Field(allow_inf_nan=False), Tag("<number>")],
-    Discriminator(_number_tag, custom_error_type="number", custom_error_message="is no number"),
-]
-
-
-class NumberIs(Node):
-    """A number compares thus, by exactly one operator."""
-
-    eq: Number = Field(default_factory=int)
-    ne: Number = Field(default_factory=int)
-    gt: Number = Field(default_factory=int)
-    gte: Number = Field(default_factory=int)
-    lt: Number = Field(default_factory=int)
-    lte: Number = Field(default_factory=int)
-
-    @property
-    def op(self) -> Literal["eq", "ne", "gt", "gte", "lt", "lte"]:
-        """The operator."""
-        return cast("Literal['eq']", next(iter(self.model_fields_set - {"property"})))
-
-    @property
-    def value(self) -> int | float:
-        """What the operator compares with."""
-        found: int | float = getattr(self, self.op)
-        return found
-
-    @model_validator(mode="after")
-    def _one_operator(self) -> Self:
-        if len(self.model_fields_set - {"property"}) != 1:
-            raise _refuse("operators", "needs exactly one operator", "one of eq, ne, gt, gte, lt, lte")
-        return self
-
-
-class SumIs(NumberIs):
-    """The sum of a numeric property over the counted events compares thus; other values of it add nothing."""
-
-    property: Path
 
 
 class Happened(Node):
@@ -275,11 +100,11 @@ class Happened(Node):
     @model_validator(mode="after")
     def _one_window(self) -> Self:
         if self.within is not None and self.between is not None:
-            raise _refuse("windows", "has both 'within' and 'between'", "keep one of them")
+            raise refuse("windows", "has both 'within' and 'between'", "keep one of them")
         if self.within is not None and not self.within.is_positive:
-            raise _refuse("windows", "'within' must be longer than nothing", "write a positive duration such as 'P30D'")
+            raise refuse("windows", "'within' must be longer than nothing", "write a positive duration such as 'P30D'")
         if (span := self.span) is not None and span[0] >= span[1]:
-            raise _refuse("windows", "'between' ends before it begins", "write the earlier instant first")
+            raise refuse("windows", "'between' ends before it begins", "write the earlier instant first")
         return self
 
 
@@ -308,7 +133,14 @@ class Not(Node):
 
 
 _CONDITION_KEYS = ("all", "any", "not", "trait", "event", "segment")
-_CONDITION_TAGS: dict[type[Node], str] = {All: "<all>", AnyOf: "<any>", Not: "<not>", TraitIs: "<trait>", Happened: "<event>", InSegment: "<segment>"}
+_CONDITION_TAGS: dict[type[Node], str] = {
+    All: "<all>",
+    AnyOf: "<any>",
+    Not: "<not>",
+    TraitIs: "<trait>",
+    Happened: "<event>",
+    InSegment: "<segment>",
+}
 _FILTER_KEYS = ("all", "any", "not", "property")
 _FILTER_TAGS: dict[type[Node], str] = {WhereAll: "<all>", WhereAny: "<any>", WhereNot: "<not>", PropertyIs: "<property>"}
 

@@ -68,7 +68,7 @@ def _ordered(op: Order, operand: object) -> Test:
         limit = Fraction(operand)
         return lambda value: isinstance(value, int | float) and is_number(value) and compare(op, Fraction(value), limit)
     if not isinstance(operand, str):
-        return lambda value: False
+        return lambda _: False
     text, right = operand, parse_instant(operand)
 
     def test(value: JsonValue) -> bool:
@@ -84,5 +84,3 @@ def _contains(value: JsonValue, operand: object) -> bool:
     if isinstance(value, list):
         return any(same(member, operand) for member in value)
     return isinstance(value, str) and isinstance(operand, str) and operand in value
-
-

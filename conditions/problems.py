@@ -86,6 +86,10 @@ def _problem(details: ErrorDetails, root: object, path: str) -> Problem:
             tags = [tag.strip("'<> ") for tag in str(context.get("expected_tags", "")).split(",")]
             tag = str(context.get("tag", "")).strip("<>")
             return Problem(path=where, message=f"unknown type {tag!r}", remedy=did_you_mean(tag, tags))
+        case "union_tag_not_found":
+            return Problem(path=where, message="says not of which type it is", remedy="add 'type'")
+        case "recursion_loop":
+            return Problem(path=path, message="is nested too deeply", remedy="say it in fewer levels")
         case _:
             return Problem(path=where, message=str(details["msg"]), remedy=str(context.get("remedy", "")) or _near_key(details))
 

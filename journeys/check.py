@@ -12,7 +12,7 @@ from journeys.model import Journey
 
 
 def check(journey: Journey, catalog: Catalog | None = None) -> tuple[Problem, ...]:
-    """All findings, in the order of their paths; those of severity `error` forbid publishing. Without a catalog, names go unchecked."""
+    """All findings, by path; those of severity `error` forbid publishing. Without a catalog, names go unchecked."""
     found = [*flow_problems(journey), *step_problems(journey), *name_problems(journey, catalog or Catalog())]
     return tuple(sorted(dict.fromkeys(found), key=lambda problem: _position(problem.path)))
 

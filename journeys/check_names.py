@@ -27,7 +27,7 @@ def name_problems(journey: Journey, catalog: Catalog) -> Iterator[Problem]:
         elif isinstance(step, Send):
             yield from _known(f"{path}.template", "template", step.template, catalog.templates)
             for name in sorted(catalog.template_variables.get(step.template, ())):
-                yield from _variable(journey, f"{path}.template", step, name, step_id in woken, catalog)
+                yield from _variable(journey, f"{path}.template", step, name, catalog, woken=step_id in woken)
 
 
 def _known(path: str, kind: str, name: str, known: frozenset[str] | None) -> Iterator[Problem]:
@@ -59,7 +59,7 @@ def _of_entry(mention: Mention, root: str) -> bool:
     return root == "entry" or mention.scope == "key"
 
 
-def _variable(journey: Journey, path: str, step: Send, name: str, woken: bool, catalog: Catalog) -> Iterator[Problem]:
+def _variable(journey: Journey, path: str, step: Send, name: str, catalog: Catalog, *, woken: bool) -> Iterator[Problem]:
     root, *rest = name.split(".")
     if root in catalog.supplied:
         return

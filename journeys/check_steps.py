@@ -103,7 +103,7 @@ def _wait_for(index: JourneyIndex, path: str, step: WaitFor) -> Iterator[Problem
             yield from _message(index, here, way, step)
     if step.since == "entry" and step.id in index.recurring:
         message = "in a loop, 'since': 'entry' finds the same event again in every round"
-        yield Problem(path=f"{path}.since", message=message, remedy="write \"since\": \"step\"", severity="warning")
+        yield Problem(path=f"{path}.since", message=message, remedy='write "since": "step"', severity="warning")
     timeout = step.timeout
     if timeout is not None and isinstance(timeout.until, DateRef) and timeout.until.default is None:
         message = f"whoever has no {timeout.until.ref} waits without end"
@@ -133,7 +133,9 @@ def _wait(path: str, step: Wait) -> Iterator[Problem]:
     window = step.window
     if window is not None and step.at is not None and not window.from_ <= step.at < window.to:
         message = f"{step.at} never fits the window from {window.from_} to {window.to}, so it is never kept"
-        yield Problem(path=f"{path}.at", message=message, remedy="move 'at' into the window, or drop one of them", severity="warning")
+        yield Problem(
+            path=f"{path}.at", message=message, remedy="move 'at' into the window, or drop one of them", severity="warning"
+        )
 
 
 def _send(path: str, step: Send) -> Iterator[Problem]:
@@ -149,7 +151,7 @@ def _send(path: str, step: Send) -> Iterator[Problem]:
 
 def _zone(zone: str) -> Iterator[Problem]:
     # Time zones are read from disk: not for whoever merely imports the core.
-    from journeys.timing import find_zone
+    from journeys.timing import find_zone  # noqa: PLC0415
 
     if find_zone(zone) is None:
         yield Problem(path="$.zone", message=f"{zone!r} is no time zone", remedy="use a name such as 'Europe/Berlin'")

@@ -69,7 +69,7 @@ def plan(journey: Journey, cursor: Cursor) -> Effect:
     return Perform(cursor.step, cursor.visit)
 
 
-def advance(journey: Journey, cursor: Cursor, outcome: Outcome, now: datetime) -> Cursor:
+def advance(journey: Journey, cursor: Cursor, outcome: Outcome, now: datetime) -> Cursor:  # noqa: ARG001  no step tells time yet
     """The cursor after an outcome that came at `now`.
 
     An outcome that only says how long to wait (Sleep, Deferred, Waiting without a match) leaves the cursor where it is, as does
@@ -153,7 +153,7 @@ def _move(journey: Journey, cursor: Cursor, target: str | None) -> Cursor:
         if isinstance(step, Repeat):
             inside = came_from is not None and step.id in index.places[came_from].parents
             loops[step.id] = loops.get(step.id, 0) + 1 if inside else 0
-        loops = {repeat: rounds for repeat, rounds in loops.items() if repeat == target or repeat in parents}
+        loops = {name: loops.get(name, 0) for name in (*parents, target) if isinstance(index.steps[name], Repeat)}
         if hops_left == 0:
             return _finish(cursor, ENDLESS)
         hops_left -= 1

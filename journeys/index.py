@@ -16,7 +16,7 @@ class Place:
     parents: tuple[str, ...]
     """Ids of the steps that contain it, outermost first."""
     successor: str | None
-    """The step that follows in its list or, at the list's end, where the flow rejoins (a repetition's last step: the repetition)."""
+    """The step that follows in its list or, at the list's end, where the flow rejoins: in a repetition, the repetition itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,6 @@ def lists(step: Step) -> Iterator[tuple[str, tuple[Step, ...]]]:
 
 
 def _recurring(index: JourneyIndex) -> frozenset[str]:
-    from journeys.flow import cycles
+    from journeys.flow import cycles  # noqa: PLC0415  the flow is drawn from the index
 
     return frozenset(step for cycle in cycles(index) for step in cycle)

@@ -32,8 +32,8 @@ Scope = Literal["entry", "key", "registered", "step"]
 class Mention:
     """Names mentioned at a JSON path.
 
-    Scope tells when they are looked up: `entry` while deciding who enters, `key` with the entering event at hand, `registered` for
-    exit rules and the goal, fixed on entry, `step` when the step is performed.
+    Scope tells when they are looked up: `entry` while deciding who enters, `key` with the entering event at hand, `registered`
+    for exit rules and the goal, fixed on entry, `step` when the step is performed.
     """
 
     path: str

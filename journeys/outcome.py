@@ -1,9 +1,8 @@
 """What comes of a step: the journeys service's answers and what the shell itself sees. Also the wire format.
 
 Outcomes go into workflow history, so they hold ids, instants and choices only, never personal data.
-`wake_at` is a real instant (UTC); with `confirm` the shell asks the service again when it wakes, instead of taking the timer's word.
+`wake_at` is a real instant (UTC); with `confirm` the shell asks the service again when it wakes, and does not trust the timer.
 """
-
 
 from typing import Annotated, Literal
 
@@ -109,6 +108,7 @@ class StepResults(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     results: tuple[Outcome, ...]
+
 
 _outcomes: TypeAdapter[Outcome] = TypeAdapter(Outcome)
 

@@ -22,10 +22,10 @@ def journey_schema() -> dict[str, JsonValue]:
     }
 
 
-def _tidy(part: JsonValue, named: bool = False) -> JsonValue:
-    """Says `anyOf` where pydantic says `oneOf`: a 1 is an integer and a number, and that is fine. Drops the noise of titles and null defaults.
+def _tidy(part: JsonValue, *, named: bool = False) -> JsonValue:
+    """Says `anyOf` where pydantic says `oneOf`: a 1 is an integer and a number, and that is fine.
 
-    `named`: the keys are names of fields, not words of JSON Schema.
+    Titles and null defaults are dropped as noise. `named`: the keys are names of fields, not words of JSON Schema.
     """
     if isinstance(part, list):
         return [_tidy(member) for member in part]

@@ -77,7 +77,9 @@ def anchor_of(until: Until | None, value: JsonValue, zone: tzinfo | str) -> date
     return parse_anchor(until if isinstance(until, str) else value, zone)
 
 
-def resolve_wait(step: Wait, *, entered_at: datetime, now: datetime, anchor: datetime | None, zone: tzinfo | str) -> Instant | Past:
+def resolve_wait(
+    step: Wait, *, entered_at: datetime, now: datetime, anchor: datetime | None, zone: tzinfo | str
+) -> Instant | Past:
     """When a wait that was entered at `entered_at` ends.
 
     `anchor` is the date of `until` (see `anchor_of`), None where it is missing: then the reference's default stands in. The order

@@ -129,7 +129,9 @@ def test_a_day_that_a_country_skipped_moves_forward_by_that_day() -> None:
     assert at_local(date(2011, 12, 30), time(9), apia).astimezone(apia).isoformat() == "2011-12-31T09:00:00+14:00"
 
 
-@pytest.mark.parametrize("text", ["", "P", "PT", "1D", "P1", "P1H", "P-1D", "P1.5D", "+P1D", "PT0.5S", "P901Y", "P1D ", "p1d", "P١D"])
+@pytest.mark.parametrize(
+    "text", ["", "P", "PT", "1D", "P1", "P1H", "P-1D", "P1.5D", "+P1D", "PT0.5S", "P901Y", "P1D ", "p1d", "P١D"]
+)
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(ConditionError, match="ISO 8601"):
         Duration.parse(text)

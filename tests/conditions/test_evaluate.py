@@ -59,7 +59,7 @@ def holds(condition: dict[str, object], person: Person, now: datetime = NOW) -> 
         (1_700_000_000, {"older_than": "P1D"}, False),
     ],
 )
-def test_an_operator_answers(value: JsonValue, operator: dict[str, object], expected: bool) -> None:
+def test_an_operator_answers(value: JsonValue, operator: dict[str, object], expected: object) -> None:
     assert holds({"trait": "x", **operator}, Person(traits={"x": value})) is expected
     if not operator.keys() & {"older_than", "newer_than"}:
         assert matches_filter(parse_filter({"property": "x", **operator}), {"x": value}) is expected
@@ -94,7 +94,7 @@ def order(days_ago: float, **values: JsonValue) -> EventFact:
         ({"between": ["2026-03-29", "2026-03-30T12:00:00Z"]}, False),
     ],
 )
-def test_events_are_counted_and_summed(condition: dict[str, object], expected: bool) -> None:
+def test_events_are_counted_and_summed(condition: dict[str, object], expected: object) -> None:
     person = Person(events=[order(1, total=0.1), order(2, total=0.2, topic="dogs"), order(30, total="many")])
     if "between" in condition:
         person = Person(events=[order(1)])
@@ -140,7 +140,9 @@ def test_the_values_that_were_looked_at_are_kept() -> None:
 
 
 @given(conditions, people, instants)
-def test_every_condition_answers_for_everybody_and_not_is_plain_negation(data: dict[str, object], person: Person, now: datetime) -> None:
+def test_every_condition_answers_for_everybody_and_not_is_plain_negation(
+    data: dict[str, object], person: Person, now: datetime
+) -> None:
     answer = evaluate(parse_condition(data), person, now)
     assert evaluate(parse_condition({"not": data}), person, now).matches is not answer.matches
 

@@ -1,0 +1,172 @@
+"""When waits end, in every zone."""
+
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from journeys import parse_journey
+from journeys.model import Timeout, Wait, WaitFor, Window
+from journeys.timing import (
+    DAYS,
+    Instant,
+    Past,
+    anchor_of,
+    next_opening,
+    parse_anchor,
+    past_due,
+    resolve_timeout,
+    resolve_wait,
+    zone_of,
+)
+from tests.conditions.test_duration import moments
+from tests.journeys.helpers import FOLLOW_UP, PUPPY, reference, small
+
+BERLIN = "Europe/Berlin"
+ENTERED = datetime.fromisoformat("2026-03-02T08:00:00+01:00")
+
+
+def wait(**fields: object) -> Wait:
+    step = parse_journey(small({"id": "w", "type": "wait", **fields})).index.steps["w"]
+    assert isinstance(step, Wait)
+    return step
+
+
+def ends(
+    step: Wait, *, anchor: str | None = None, entered: datetime = ENTERED, now: datetime | None = None, zone: str = BERLIN
+) -> object:
+    found = resolve_wait(step, entered_at=entered, now=now or entered, anchor=anchor_of(step.until, anchor, zone), zone=zone)
+    return found.at.astimezone(ZoneInfo(zone)).isoformat() if isinstance(found, Instant) else found
+
+
+def test_the_reminder_goes_out_the_day_before_at_ten_on_the_persons_clock() -> None:
+    step = reference(FOLLOW_UP).index.steps["day-before"]
+    assert isinstance(step, Wait)
+    assert ends(step, anchor="2026-03-30T19:00:00+02:00") == "2026-03-29T10:00:00+02:00"
+    assert ends(step, anchor="2026-03-30T19:00:00+02:00", zone="America/New_York") == "2026-03-29T10:00:00-04:00"
+    late = ends(step, anchor="2026-03-02T19:00:00+01:00")
+    assert late == Past(datetime(2026, 3, 1, 9, tzinfo=UTC), "goto", "attendance")
+
+
+def test_a_birthday_is_a_day_where_the_person_lives() -> None:
+    step = reference(PUPPY).index.steps["eight-weeks"]
+    assert isinstance(step, Wait)
+    assert ends(step, anchor="2026-02-15", zone="America/Los_Angeles") == "2026-04-12T09:30:00-07:00"
+    assert ends(step, anchor="2026-02-15", zone="Pacific/Auckland") == "2026-04-12T09:30:00+12:00"
+
+
+def test_eighteen_hours_that_end_at_night_or_on_sunday_move_to_the_next_opening() -> None:
+    step = reference(FOLLOW_UP).index.steps["breathe"]
+    assert isinstance(step, Wait)
+    friday_evening, saturday_evening = datetime(2026, 3, 6, 19, tzinfo=UTC), datetime(2026, 3, 7, 19, tzinfo=UTC)
+    assert ends(step, entered=friday_evening) == "2026-03-07T14:00:00+01:00"
+    assert ends(step, entered=saturday_evening) == "2026-03-09T09:00:00+01:00"
+
+
+@pytest.mark.parametrize(
+    ("fields", "anchor", "expected"),
+    [
+        ({"for": "P1D"}, None, "2026-03-03T08:00:00+01:00"),
+        ({"for": "P1D", "at": "07:15"}, None, "2026-03-03T07:15:00+01:00"),
+        ({"for": "P100Y"}, None, "2126-03-02T08:00:00+01:00"),
+        ({"until": "2026-06-01"}, None, "2026-06-01T00:00:00+02:00"),
+        ({"until": "2026-06-01T09:00"}, None, "2026-06-01T09:00:00+02:00"),
+        ({"until": "2026-06-01T09:00:00Z"}, None, "2026-06-01T11:00:00+02:00"),
+        (
+            {"until": {"ref": "profile.traits.x", "default": {"after": "P30D"}}, "offset": "-P5D"},
+            None,
+            "2026-03-27T08:00:00+01:00",
+        ),
+        ({"until": {"ref": "profile.traits.x", "default": {"after": "P30D"}}}, "soon", "2026-04-01T08:00:00+02:00"),
+        (
+            {"until": {"ref": "profile.traits.x"}},
+            "2026-03-02T07:59:00",
+            Past(datetime(2026, 3, 2, 6, 59, tzinfo=UTC), "continue"),
+        ),
+        ({"until": {"ref": "profile.traits.x"}, "late_by": "PT5M"}, "2026-03-02T07:59:00", "2026-03-02T07:59:00+01:00"),
+        ({"until": {"ref": "profile.traits.x"}, "if_past": "exit"}, None, Past(None, "exit")),
+        ({"until": "2026-03-29", "at": "02:30"}, None, "2026-03-29T03:30:00+02:00"),
+        ({"until": "2026-10-25", "at": "02:30"}, None, "2026-10-25T02:30:00+02:00"),
+        ({"for": "PT0S", "window": {"days": ["sun"]}}, None, "2026-03-08T00:00:00+01:00"),
+        ({"for": "PT0S", "window": {"from": "08:00"}}, None, "2026-03-02T08:00:00+01:00"),
+        ({"for": "PT0S", "window": {"to": "08:00"}}, None, "2026-03-03T00:00:00+01:00"),
+    ],
+)
+def test_a_wait_ends_by_example(fields: dict[str, object], anchor: str | None, expected: object) -> None:
+    assert ends(wait(**fields), anchor=anchor) == expected
+
+
+def test_a_wait_that_ended_during_a_pause_follows_its_policy_unless_it_is_hardly_late() -> None:
+    step = wait(**{"for": "P1D", "if_past": "exit", "late_by": "PT6H"})
+    due = ENTERED + timedelta(days=1)
+    assert past_due(step, due, due + timedelta(hours=6)) is None
+    assert past_due(step, due, due + timedelta(hours=7)) == Past(due, "exit")
+
+
+def test_a_timeout_ends_relative_to_its_date_and_without_a_date_not_at_all() -> None:
+    attendance, bag = reference(FOLLOW_UP).index.steps["attendance"], reference(PUPPY).index.steps["bag-empty"]
+    assert isinstance(attendance, WaitFor)
+    assert isinstance(bag, WaitFor)
+    assert isinstance(attendance.timeout, Timeout)
+    assert isinstance(bag.timeout, Timeout)
+    ended = parse_anchor("2026-03-30T21:00:00Z", BERLIN)
+    assert resolve_timeout(attendance.timeout, entered_at=ENTERED, anchor=ended, zone=BERLIN) == Instant(
+        datetime(2026, 3, 31, tzinfo=UTC)
+    )
+    assert resolve_timeout(attendance.timeout, entered_at=ENTERED, anchor=None, zone=BERLIN) is None
+    by_default = resolve_timeout(bag.timeout, entered_at=ENTERED, anchor=None, zone="UTC")
+    assert by_default == Instant(ENTERED + timedelta(days=25))
+
+
+def test_an_invalid_zone_falls_back_and_is_noted() -> None:
+    assert zone_of("Asia/Tokyo", BERLIN, "UTC") == (ZoneInfo("Asia/Tokyo"), None)
+    assert zone_of(None, BERLIN, "UTC") == (ZoneInfo(BERLIN), None)
+    for nonsense in ("Mars/Olympus", "../../etc/passwd", "Europe", "\0", "x" * 5000, "EUROPE/berlin\n"):
+        zone, noted = zone_of(nonsense, None, BERLIN)
+        assert zone == ZoneInfo(BERLIN)
+        assert noted is not None
+        assert noted.severity == "warning"
+    assert zone_of("Mars/Olympus", None, None)[0] == ZoneInfo("UTC")
+
+
+clocks = st.times().map(lambda found: found.replace(second=0, microsecond=0))
+
+
+@settings(deadline=None)
+@given(moments(), clocks, clocks, st.lists(st.sampled_from(DAYS), min_size=1, unique=True))
+def test_a_window_moves_forward_to_an_instant_at_which_it_is_open(
+    moment: tuple[ZoneInfo, datetime], one: time, other: time, days: list[str]
+) -> None:
+    if one == other:
+        return
+    zone, instant = moment
+    opens, closes = sorted((one, other))
+    window = Window.model_validate({"from": f"{opens:%H:%M}", "to": f"{closes:%H:%M}", "days": days})
+    found = next_opening(window, instant, zone)
+    assert instant <= found <= instant + timedelta(days=22)
+    local = found.astimezone(zone)
+    assert DAYS[local.weekday()] in days
+    assert opens <= local.time() < closes
+    assert next_opening(window, found, zone) == found
+
+
+@settings(deadline=None)
+@given(moments(), clocks, st.integers(0, 400))
+def test_a_time_of_day_is_kept_on_the_resulting_day_unless_a_gap_moves_it(
+    moment: tuple[ZoneInfo, datetime], clock: time, days: int
+) -> None:
+    zone, instant = moment
+    step = wait(**{"for": f"P{days}D", "at": f"{clock:%H:%M}"})
+    plain = resolve_wait(wait(**{"for": f"P{days}D"}), entered_at=instant, now=instant, anchor=None, zone=zone)
+    found = resolve_wait(step, entered_at=instant, now=instant - timedelta(days=800), anchor=None, zone=zone)
+    assert isinstance(plain, Instant)
+    assert isinstance(found, Instant)
+    local, day = found.at.astimezone(zone), plain.at.astimezone(zone).date()
+    moved = local.replace(tzinfo=None) - datetime.combine(day, clock)
+    assert timedelta(0) <= moved <= timedelta(days=1)
+    if moved:
+        assert datetime.combine(day, clock, zone).astimezone(UTC).astimezone(zone).replace(tzinfo=None) != datetime.combine(
+            day, clock
+        )
