@@ -5,7 +5,7 @@ Both must give the same answer, so the rules are few and total: no condition fai
 **Conditions**: `{"all": […]}` (true when empty), `{"any": […]}` (false when empty), `{"not": …}` (plain negation),
 `{"trait": path, OPERATOR: operand}`, `{"event": name, "where", "count", "sum", "within", "between"}`, `{"segment": key}`.
 **Filters** (`where`) test one event's properties: `all`, `any`, `not`, `{"property": path, OPERATOR: operand}`.
-A comparison has exactly one operator.
+A comparison has exactly one operator. Numbers are the exact decimals that were written.
 
 **Paths** are names joined by dots and walk nested objects only; a part that is a whole number is refused, so a path never
 indexes a list. (`traits #> '{a,b}'` in PostgreSQL then means the same.) A value that is absent, or null, is *missing*.

@@ -22,7 +22,7 @@ from conditions.model import (
 )
 from conditions.operators import compare, compile_test
 from conditions.person import Evaluation, EventFact, Person
-from conditions.values import is_number, lookup, parse_instant
+from conditions.values import exact, is_number, lookup, parse_instant
 
 _Answer = tuple[bool, datetime | None]
 
@@ -137,7 +137,7 @@ def _holds(condition: Happened, count: int, total: Fraction) -> bool:
 
 
 def _number(test: NumberIs, value: Fraction) -> bool:
-    operand = _exact(test.value)
+    operand = exact(test.value)
     match test.op:
         case "eq":
             return value == operand
@@ -152,12 +152,7 @@ def _number(test: NumberIs, value: Fraction) -> bool:
 def _sum(name: str, events: Iterable[EventFact]) -> Fraction:
     path = tuple(name.split("."))
     values = (lookup(event.properties, path) for event in events)
-    return sum((_exact(value) for value in values if isinstance(value, int | float) and is_number(value)), Fraction(0))
-
-
-def _exact(value: float) -> Fraction:
-    """The decimal number that was written, as PostgreSQL's numeric holds it, not its binary neighbour."""
-    return Fraction(value) if isinstance(value, int) else Fraction(str(value))
+    return sum((exact(value) for value in values if isinstance(value, int | float) and is_number(value)), Fraction(0))
 
 
 def _plain(total: Fraction) -> JsonValue:

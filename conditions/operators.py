@@ -8,7 +8,7 @@ from typing import Literal, TypeVar, assert_never
 from pydantic import JsonValue
 
 from conditions.model import Comparison
-from conditions.values import is_number, parse_instant
+from conditions.values import exact, is_number, parse_instant
 
 Test = Callable[[JsonValue], bool]
 Order = Literal["gt", "gte", "lt", "lte"]
@@ -55,8 +55,8 @@ def compile_test(comparison: Comparison) -> Test:
 
 def same(value: JsonValue, operand: object) -> bool:
     """Equality within a type: number with number, text with text, boolean with boolean; everything else is unequal."""
-    if is_number(value):
-        return is_number(operand) and value == operand
+    if isinstance(value, int | float) and is_number(value):
+        return isinstance(operand, int | float) and is_number(operand) and exact(value) == exact(operand)
     if isinstance(value, bool):
         return isinstance(operand, bool) and value is operand
     return isinstance(value, str) and isinstance(operand, str) and value == operand
@@ -65,8 +65,8 @@ def same(value: JsonValue, operand: object) -> bool:
 def _ordered(op: Order, operand: object) -> Test:
     """Order within a type: numbers by size; texts as instants where both are, else by code point."""
     if isinstance(operand, int | float) and is_number(operand):
-        limit = Fraction(operand)
-        return lambda value: isinstance(value, int | float) and is_number(value) and compare(op, Fraction(value), limit)
+        limit = exact(operand)
+        return lambda value: isinstance(value, int | float) and is_number(value) and compare(op, exact(value), limit)
     if not isinstance(operand, str):
         return lambda _: False
     text, right = operand, parse_instant(operand)

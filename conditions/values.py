@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from fractions import Fraction
 
 from pydantic import JsonValue
 
@@ -19,6 +20,11 @@ def is_number(value: object) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def exact(value: float) -> Fraction:
+    """The decimal number that was written, as PostgreSQL's numeric holds it, not its binary neighbour."""
+    return Fraction(value) if isinstance(value, int) else Fraction(str(value))
 
 
 def parse_instant(text: object) -> datetime | None:

@@ -21,6 +21,7 @@ def holds(condition: dict[str, object], person: Person, now: datetime = NOW) -> 
     ("value", "operator", "expected"),
     [
         (1, {"eq": 1.0}, True),
+        (10**300, {"eq": 1e300}, True),  # as decimals
         (1, {"eq": "1"}, False),
         ("1", {"eq": 1}, False),
         (True, {"eq": 1}, False),
