@@ -48,6 +48,10 @@ def lost(evidence: Evidence) -> Iterator[Finding]:
         if state != ("running" if enrolment.running else "closed"):
             who = f"enrolment {enrolment.id} of {enrolment.user_id}"
             yield Finding("lost", f"{who} is {enrolment.state}, its workflow is {state}")
+    told = {message.id for message in evidence.ledger}
+    for id_, what in evidence.accepted.items():
+        if id_ not in told:
+            yield Finding("lost", f"{what} was accepted and nothing came of it")
     arrived = {letter.attempt for letter in evidence.letters}
     for message in evidence.ledger:
         for attempt in message.attempts:
@@ -60,8 +64,10 @@ def stuck(evidence: Evidence, overdue: timedelta) -> Iterator[Finding]:
     """Waits that should have ended, and work that nobody finished."""
     for enrolment in evidence.enrolments:
         if enrolment.running and enrolment.waits_until is not None and evidence.now - enrolment.waits_until > overdue:
-            late = evidence.now - enrolment.waits_until
-            yield Finding("stuck", f"enrolment {enrolment.id} of {enrolment.user_id} waits at {enrolment.step}, {late} too long")
+            since = f"{enrolment.waits_until:%Y-%m-%d %H:%M} UTC"
+            yield Finding(
+                "stuck", f"enrolment {enrolment.id} of {enrolment.user_id} still waits at {enrolment.step}, due {since}"
+            )
     for message in evidence.ledger:
         for attempt in message.attempts:
             if attempt.status in OPEN:

@@ -46,7 +46,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class LedgerMessage:
-    """A message as the channels service has it. `planned_for`: the virtual instant of an attempt that is still to come."""
+    """A message as the channels service has it."""
 
     id: str
     user_id: str
@@ -89,6 +89,8 @@ class Evidence:
     ledger: tuple[LedgerMessage, ...]
     letters: tuple[Letter, ...]
     consents: Mapping[str, frozenset[str]]
+    accepted: Mapping[str, str] = field(default_factory=dict)
+    """Ids of the messages that journeys were told are accepted, each with whose and which it is."""
     withdrawals: tuple[Withdrawal, ...] = ()
     duplicates: tuple[str, ...] = ()
     unsettled: Mapping[str, int] = field(default_factory=dict)

@@ -42,6 +42,7 @@ def test_a_system_that_kept_its_promise_has_no_finding() -> None:
         pytest.param(replace(CLEAN, workflows={"e1": "failed", "e2": "closed"}), id="a workflow failed"),
         pytest.param(replace(CLEAN, workflows={"e2": "closed"}), id="a workflow was never started"),
         pytest.param(replace(CLEAN, workflows={"e1": "running", "e2": "running"}), id="an ended enrolment's workflow runs on"),
+        pytest.param(replace(CLEAN, accepted={"m1": "hello of ada", "m9": "bye of ada"}), id="an accepted message was forgotten"),
         pytest.param(replace(CLEAN, letters=()), id="a delivered message is not in the sandbox"),
     ],
 )
