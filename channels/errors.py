@@ -1,11 +1,11 @@
 """What can go wrong between us and a provider.
 
-    ChannelError
-    ├── BadSignature     a callback that its provider did not sign
-    ├── BadCallback      a signed callback that cannot be read
-    └── ProviderTrouble  a call that did not end in an answer we can act on
-        ├── NotTaken     it provably had no effect (no connection, 429): may be repeated
-        └── NoAnswer     it may or may not have had an effect (time-out, broken connection, 5xx)
+ChannelError
+├── BadSignature     a callback that its provider did not sign
+├── BadCallback      a signed callback that cannot be read
+└── ProviderTrouble  a call that did not end in an answer we can act on
+    ├── NotTaken     it provably had no effect (no connection, 429): may be repeated
+    └── NoAnswer     it may or may not have had an effect (time-out, broken connection, 5xx)
 """
 
 from __future__ import annotations

@@ -61,13 +61,15 @@ class Accepted(Frozen):
 class Refused(Frozen):
     """The message was provably not taken.
 
-    `permanent`: repeating will not help. `address_dead`: nothing will ever arrive there. `retry_after`: real
+    `permanent`: repeating will not help. `address_dead`: nothing will ever arrive there.
+    `stopped`: the provider knows that the person does not want any. `retry_after`: real
     seconds the provider wants to be left alone; then the refusal says nothing about this message.
     """
 
     code: str
     permanent: bool
     address_dead: bool = False
+    stopped: bool = False
     retry_after: float | None = None
     detail: str = ""
 

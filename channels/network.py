@@ -23,7 +23,9 @@ class Answer:
 
 def new_session() -> aiohttp.ClientSession:
     """A session without cookies; needs a running loop."""
-    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=200, keepalive_timeout=60), cookie_jar=aiohttp.DummyCookieJar())
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=200, keepalive_timeout=60), cookie_jar=aiohttp.DummyCookieJar()
+    )
 
 
 async def call(

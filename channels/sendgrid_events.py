@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sendgrid.helpers.eventwebhook import EventWebhook  # type: ignore[import-untyped]
+from sendgrid.helpers.eventwebhook import EventWebhook
 
 from channels.errors import BadCallback, BadSignature
 from channels.receipts import ProviderReceipt, Suppress

@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 import orjson
-from sendgrid.helpers.mail import CustomArg, Email, Header, Mail, To  # type: ignore[import-untyped]
+from sendgrid.helpers.mail import CustomArg, Email, Header, Mail, To
 
 from channels.errors import NoAnswer, NotTaken
 from channels.message import Accepted, Asked, EmailContent, Lookup, Outcome, OutgoingMessage, Refused, Unknown
@@ -43,7 +43,13 @@ class SendGridMail:
         data = orjson.dumps(self._body(message))
         try:
             answer = await call(
-                self._session, PROVIDER, "POST", f"{self._url}/v3/mail/send", timeout=self._timeout, headers=self._headers, data=data
+                self._session,
+                PROVIDER,
+                "POST",
+                f"{self._url}/v3/mail/send",
+                timeout=self._timeout,
+                headers=self._headers,
+                data=data,
             )
         except NotTaken as trouble:
             return Refused(code="not_taken", permanent=False, retry_after=trouble.retry_after, detail=str(trouble))

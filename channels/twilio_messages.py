@@ -22,7 +22,7 @@ PROVIDER = "twilio"
 # https://www.twilio.com/docs/api/errors: numbers to which nothing will ever arrive.
 DEAD_ADDRESS = frozenset({21211, 21614, 30005, 30006, 63024})
 STOPPED = 21610
-_SKEW = timedelta(seconds=5)
+_SKEW = timedelta(minutes=2)  # between our database's clock and Twilio's
 
 
 class SessionHttpClient(AsyncHttpClient):  # type: ignore[misc]
@@ -99,7 +99,13 @@ class TwilioMessages:
         except NoAnswer as trouble:
             return Unknown(why=str(trouble))
         except TwilioRestException as error:
-            return Refused(code=str(error.code), permanent=True, address_dead=error.code in DEAD_ADDRESS, detail=error.msg)
+            return Refused(
+                code=str(error.code),
+                permanent=True,
+                address_dead=error.code in DEAD_ADDRESS,
+                stopped=error.code == STOPPED,
+                detail=error.msg,
+            )
         return Accepted(provider_id=taken.sid)
 
     async def look_up(self, asked: Asked) -> Accepted | Lookup:

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
-from py_vapid import Vapid  # type: ignore[import-untyped]
-from pywebpush import WebPushException, webpush_async  # type: ignore[import-untyped]
+from py_vapid import Vapid
+from pywebpush import WebPushException, webpush_async
 
 from channels.errors import NoAnswer, NotTaken
 from channels.message import Accepted, Asked, Lookup, Outcome, OutgoingMessage, PushContent, Refused, Unknown
@@ -38,7 +38,9 @@ class WebPush:
         """Encrypts and posts {title, body, url, attempt}."""
         content = message.content
         assert isinstance(content, PushContent)
-        payload = orjson.dumps({"title": content.title, "body": content.body, "url": content.url, "attempt": str(message.attempt)})
+        payload = orjson.dumps(
+            {"title": content.title, "body": content.body, "url": content.url, "attempt": str(message.attempt)}
+        )
         if len(payload) > MOST_BYTES:
             return Refused(code="too_large", permanent=True, detail=f"{len(payload)} bytes, at most {MOST_BYTES}")
         try:

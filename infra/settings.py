@@ -108,6 +108,20 @@ class Settings(BaseSettings):
         ge=0,
         description="Real seconds a provider always gets for its receipts before a fallback, however fast the clock runs.",
     )
+    provider_rate: float = Field(
+        0.0, alias="REIS_PROVIDER_RATE", ge=0, description="Calls per second to one provider account at most; 0: as fast as it takes them."
+    )
+    unknown_grace_seconds: float = Field(
+        60.0,
+        alias="REIS_UNKNOWN_GRACE_SECONDS",
+        ge=0,
+        description="Real seconds a provider has to show a message whose call got no answer, before its absence counts as proof.",
+    )
+    unknown_resend: bool = Field(
+        default=False,
+        alias="REIS_UNKNOWN_RESEND",
+        description="Send again after the grace time what a provider cannot be asked about: perhaps twice, instead of perhaps never.",
+    )
     provider_callbacks: bool = Field(
         default=True, alias="REIS_PROVIDER_CALLBACKS", description="Ask providers for status callbacks."
     )

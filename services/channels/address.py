@@ -53,14 +53,11 @@ def normal(channel: Channel, value: JsonValue) -> str:
 
 def hashed(channel: Channel, value: str) -> str:
     """SHA-256 of the address, as suppressions keep it: e-mail without case, a push subscription's endpoint."""
-    match channel:
-        case Channel.EMAIL:
-            text = value.lower()
-        case Channel.SMS | Channel.WHATSAPP:
-            text = value
-        case Channel.WEB_PUSH:
-            text = _endpoint(value) if value.startswith("{") else value
-    return hashlib.sha256(text.encode()).hexdigest()
+    if channel is Channel.EMAIL:
+        value = value.lower()
+    elif channel is Channel.WEB_PUSH and value.startswith("{"):
+        value = _endpoint(value)
+    return hashlib.sha256(value.encode()).hexdigest()
 
 
 @lru_cache(maxsize=10_000)

@@ -9,12 +9,12 @@ import hmac
 from typing import NamedTuple
 from uuid import UUID
 
-from contracts.channels import Channel, Purpose
+from contracts.channels import Channel
 from infra.errors import BadInput, Flaw, NotFound
 
 _CHANNELS = tuple(Channel)
-_PURPOSES = tuple(Purpose)
 _MAC_BYTES = 16
+_HEAD_BYTES = 33
 
 
 class Unsubscribe(NamedTuple):
@@ -23,21 +23,23 @@ class Unsubscribe(NamedTuple):
     profile_id: UUID
     message_id: UUID
     channel: Channel
-    purpose: Purpose
+    purpose: str
 
 
 class Links:
-    """Makes and reads `{public_url}/u/{token}`. A token is 34 bytes of ids and 16 of HMAC-SHA-256; it never expires."""
+    """Makes and reads `{public_url}/u/{token}`. A token is ids, channel and purpose with 16 bytes of HMAC-SHA-256; it never expires."""
 
     def __init__(self, public_url: str, secret: str) -> None:
         if not secret:
-            flaw = Flaw(path="REIS_LINK_SECRET", message="is empty, so links in messages could be forged", remedy="set a long random text")
+            flaw = Flaw(
+                path="REIS_LINK_SECRET", message="is empty, so links in messages could be forged", remedy="set a long random text"
+            )
             raise BadInput([flaw], "the settings")
         self._prefix = f"{public_url.rstrip('/')}/u/"
         self._key = hashlib.sha256(b"reis unsubscribe link " + secret.encode()).digest()
 
     def url(self, wish: Unsubscribe) -> str:
-        body = wish.profile_id.bytes + wish.message_id.bytes + bytes((_CHANNELS.index(wish.channel), _PURPOSES.index(wish.purpose)))
+        body = wish.profile_id.bytes + wish.message_id.bytes + bytes((_CHANNELS.index(wish.channel),)) + wish.purpose.encode()
         return self._prefix + base64.urlsafe_b64encode(body + self._mac(body)).rstrip(b"=").decode()
 
     def read(self, token: str) -> Unsubscribe:
@@ -47,9 +49,9 @@ class Links:
         except (binascii.Error, ValueError):
             raise NotFound("unsubscribe link", token[:16]) from None
         body, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
-        if len(body) != 34 or not hmac.compare_digest(mac, self._mac(body)):
+        if len(body) < _HEAD_BYTES or not hmac.compare_digest(mac, self._mac(body)):
             raise NotFound("unsubscribe link", token[:16])
-        return Unsubscribe(UUID(bytes=body[:16]), UUID(bytes=body[16:32]), _CHANNELS[body[32]], _PURPOSES[body[33]])
+        return Unsubscribe(UUID(bytes=body[:16]), UUID(bytes=body[16:32]), _CHANNELS[body[32]], body[_HEAD_BYTES:].decode())
 
     def _mac(self, body: bytes) -> bytes:
         return hmac.digest(self._key, body, "sha256")[:_MAC_BYTES]

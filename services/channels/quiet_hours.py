@@ -33,7 +33,11 @@ class QuietHours:
             numbers = [int(part) for part in match.groups()]
             start, end = time(numbers[0], numbers[1]), time(numbers[2], numbers[3])
         except ValueError as error:
-            flaw = Flaw(path="REIS_QUIET_HOURS", message=f"{text!r} is no window", remedy="write HH:MM-HH:MM, e.g. 21:00-08:00, or nothing")
+            flaw = Flaw(
+                path="REIS_QUIET_HOURS",
+                message=f"{text!r} is no window",
+                remedy="write HH:MM-HH:MM, e.g. 21:00-08:00, or nothing",
+            )
             raise BadInput([flaw], "the settings") from error
         return cls(start, end, ZoneInfo(default_zone)) if start != end else None
 

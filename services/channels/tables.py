@@ -165,6 +165,16 @@ class Suppression(Table, table=True):
     created_at: datetime = _instant()
 
 
+class StrayReport(Table, table=True):
+    """A provider's report about nothing that is known here, kept as it came."""
+
+    __tablename__ = "stray_report"
+
+    event_id: str = Field(primary_key=True, sa_type=Text)
+    raw: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    recorded_at: datetime = _instant(default_now=True)
+
+
 class ConsentDue(Table, table=True):
     """A consent entry that profiles has not confirmed yet."""
 

@@ -1,0 +1,196 @@
+"""The dispatcher's rows in SQL: claim, mark as calling, write outcomes, find what was left behind.
+
+All instants here are the database's own (real), so that dispatchers on several hosts agree; `sent_at` is virtual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+from pydantic import TypeAdapter
+from sqlalchemy import Row, text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from channels.message import Content, EmailContent, OutgoingMessage, PushContent, TextContent
+from contracts.channels import Channel
+
+_FIELDS = (
+    "a.id, a.message_id, a.number, a.channel, a.address, a.address_hash, a.content, a.calls, a.called_at, a.unknown_since, "
+    "m.profile_id, m.purpose, m.valid_until, m.within_seconds"
+)
+_CLAIM = text(
+    "WITH due AS (SELECT id FROM attempt WHERE state = 'queued' AND not_before <= now() AND channel = ANY(CAST(:channels AS text[])) "
+    "ORDER BY not_before LIMIT :most FOR UPDATE SKIP LOCKED) "
+    "UPDATE attempt a SET state = 'claimed', claimed_by = :me, lease_until = now() + :lease FROM due, message m "
+    f"WHERE a.id = due.id AND m.id = a.message_id RETURNING {_FIELDS}"
+)
+_CALLING = text(
+    "UPDATE attempt a SET state = 'calling', calls = a.calls + 1, called_at = now(), lease_until = now() + :lease "
+    "WHERE a.id = ANY(CAST(:ids AS uuid[])) AND a.state = 'claimed' AND a.claimed_by = :me AND a.lease_until > now() "
+    "AND NOT EXISTS (SELECT 1 FROM suppression s WHERE s.address_hash = a.address_hash AND s.channel = a.channel) "
+    "AND NOT EXISTS (SELECT 1 FROM message m WHERE m.id = a.message_id AND m.cancelled_at IS NOT NULL) RETURNING a.id"
+)
+_BLOCKED = text(
+    "SELECT a.id, CASE WHEN m.cancelled_at IS NOT NULL THEN 'cancelled' ELSE 'suppressed' END FROM attempt a "
+    "JOIN message m ON m.id = a.message_id LEFT JOIN suppression s ON s.address_hash = a.address_hash AND s.channel = a.channel "
+    "WHERE a.id = ANY(CAST(:ids AS uuid[])) AND a.state = 'claimed' AND a.claimed_by = :me "
+    "AND (m.cancelled_at IS NOT NULL OR s.channel IS NOT NULL)"
+)
+_RELEASE = text(
+    "UPDATE attempt SET state = 'queued', claimed_by = NULL, lease_until = NULL, not_before = now() + :wait "
+    "WHERE id = ANY(CAST(:ids AS uuid[])) AND state = 'claimed' AND claimed_by = :me"
+)
+_SETTLE = text(
+    "UPDATE attempt a SET state = r.state, reason = CASE WHEN r.reason = '' THEN a.reason ELSE r.reason END, "
+    "provider_id = coalesce(nullif(r.provider_id, ''), a.provider_id), lease_until = NULL, claimed_by = NULL, "
+    "not_before = CASE WHEN r.state = 'queued' THEN now() + make_interval(secs => r.wait) ELSE a.not_before END, "
+    "unknown_since = CASE WHEN r.state = 'unknown' THEN coalesce(a.unknown_since, now()) END, "
+    "check_at = CASE WHEN r.state = 'unknown' THEN now() + make_interval(secs => r.wait) END "
+    "FROM json_to_recordset(CAST(:rows AS json)) AS r(id uuid, state text, reason text, provider_id text, wait float8) "
+    "WHERE a.id = r.id AND (a.state IN ('claimed', 'calling', 'unknown') OR (a.state = 'sent' AND r.state = 'sent')) RETURNING a.id"
+)
+_ARM = text(
+    "UPDATE message m SET fallback_due = :now + make_interval(secs => m.within_seconds), fallback_floor = now() + :grace "
+    "FROM attempt a WHERE a.id = ANY(CAST(:ids AS uuid[])) AND m.id = a.message_id AND m.number = a.number "
+    "AND m.unless IS NOT NULL AND m.cancelled_at IS NULL AND a.status NOT IN ('bounced', 'rejected')"
+)
+_ABANDONED = text(
+    "UPDATE attempt SET state = 'queued', claimed_by = NULL, lease_until = NULL WHERE id IN (SELECT id FROM attempt "
+    "WHERE state = 'claimed' AND lease_until < now() FOR UPDATE SKIP LOCKED)"
+)
+_INTERRUPTED = text(
+    "UPDATE attempt SET state = 'unknown', unknown_since = now(), check_at = now(), claimed_by = NULL, lease_until = NULL "
+    "WHERE id IN (SELECT id FROM attempt WHERE state = 'calling' AND lease_until < now() FOR UPDATE SKIP LOCKED) RETURNING id"
+)
+_UNKNOWN = text(
+    "WITH due AS (SELECT id FROM attempt WHERE state = 'unknown' AND check_at <= now() ORDER BY check_at LIMIT :most "
+    "FOR UPDATE SKIP LOCKED) UPDATE attempt a SET check_at = now() + :lease FROM due, message m "
+    f"WHERE a.id = due.id AND m.id = a.message_id RETURNING {_FIELDS}, now() - a.unknown_since AS unknown_for"
+)
+_TAKEN = text(
+    "SELECT provider_id FROM attempt WHERE address_hash = ANY(CAST(:hashes AS text[])) AND provider_id <> '' "
+    "AND called_at > now() - interval '7 days'"
+)
+
+_CONTENT: dict[Channel, TypeAdapter[Any]] = {
+    Channel.EMAIL: TypeAdapter(EmailContent),
+    Channel.SMS: TypeAdapter(TextContent),
+    Channel.WHATSAPP: TypeAdapter(TextContent),
+    Channel.WEB_PUSH: TypeAdapter(PushContent),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An attempt in hand, with what its dispatch depends on."""
+
+    id: UUID
+    number: int
+    address_hash: str
+    calls: int
+    called_at: datetime | None
+    profile_id: UUID
+    purpose: str
+    valid_until: datetime | None
+    falls_back: bool
+    message: OutgoingMessage
+    unknown_for: timedelta = timedelta()
+
+
+def _claim(row: Row[Any], unknown_for: timedelta = timedelta()) -> Claim:
+    channel = Channel(row.channel)
+    content: Content = _CONTENT[channel].validate_python(row.content)
+    return Claim(
+        id=row.id,
+        number=row.number,
+        address_hash=row.address_hash,
+        calls=row.calls,
+        called_at=row.called_at,
+        profile_id=row.profile_id,
+        purpose=row.purpose,
+        valid_until=row.valid_until,
+        falls_back=row.within_seconds is not None,
+        message=OutgoingMessage(attempt=row.id, channel=channel, address=row.address, content=content),
+        unknown_for=unknown_for,
+    )
+
+
+async def claim(session: AsyncSession, me: UUID, channels: Sequence[Channel], most: int, lease: timedelta) -> list[Claim]:
+    """Takes up to `most` due attempts of these channels, oldest first, past rows that others hold."""
+    values = {"me": me, "channels": list(channels), "most": most, "lease": lease}
+    return [_claim(row) for row in (await session.execute(_CLAIM, values)).all()]
+
+
+async def mark_calling(session: AsyncSession, me: UUID, ids: Sequence[UUID], lease: timedelta) -> set[UUID]:
+    """Marks those that may really go: still ours, not cancelled, not suppressed. To be committed before the call."""
+    return {row[0] for row in (await session.execute(_CALLING, {"me": me, "ids": list(ids), "lease": lease})).all()}
+
+
+async def blocked(session: AsyncSession, me: UUID, ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Of claimed attempts those that may not go, with the reason."""
+    return {row[0]: row[1] for row in (await session.execute(_BLOCKED, {"me": me, "ids": list(ids)})).all()}
+
+
+async def release(session: AsyncSession, me: UUID, ids: Sequence[UUID], wait: timedelta) -> None:
+    """Gives claimed attempts back, to be claimed again after `wait`."""
+    if ids:
+        await session.execute(_RELEASE, {"me": me, "ids": list(ids), "wait": wait})
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What an attempt becomes. `wait`: real seconds until it is tried (queued) or looked up (unknown) again."""
+
+    id: UUID
+    state: str
+    reason: str = ""
+    provider_id: str = ""
+    wait: float = 0.0
+
+
+async def settle(session: AsyncSession, settled: Sequence[Settled]) -> set[UUID]:
+    """Writes outcomes in bulk; answers those that took effect (a provider's report may have been faster)."""
+    if not settled:
+        return set()
+    rows = [{"id": s.id, "state": s.state, "reason": s.reason, "provider_id": s.provider_id, "wait": s.wait} for s in settled]
+    return {row[0] for row in (await session.execute(_SETTLE, {"rows": orjson.dumps(rows).decode()})).all()}
+
+
+async def arm_fallbacks(session: AsyncSession, ids: Sequence[UUID], now: datetime, grace: timedelta) -> None:
+    """Starts the time that the wanted receipt has, from now (virtual), with `grace` as its floor in real time."""
+    if ids:
+        await session.execute(_ARM, {"ids": list(ids), "now": now, "grace": grace})
+
+
+async def recover(session: AsyncSession) -> list[UUID]:
+    """Attempts whose dispatcher died: claimed ones are queued again, those it was calling for become unknown (answered)."""
+    await session.execute(_ABANDONED)
+    return [row[0] for row in (await session.execute(_INTERRUPTED)).all()]
+
+
+async def unknown(session: AsyncSession, most: int, lease: timedelta) -> list[Claim]:
+    """Attempts of unknown fate that are to be looked up now."""
+    rows = (await session.execute(_UNKNOWN, {"most": most, "lease": lease})).all()
+    return [_claim(row, row.unknown_for) for row in rows]
+
+
+async def taken(session: AsyncSession, hashes: Sequence[str]) -> frozenset[str]:
+    """Provider ids that are known to belong to attempts to these addresses."""
+    return frozenset(row[0] for row in (await session.execute(_TAKEN, {"hashes": list(hashes)})).all())
+
+
+def grouped(claims: Sequence[Claim], size: int) -> list[Sequence[Claim]]:
+    return [claims[start : start + size] for start in range(0, len(claims), size)]
+
+
+def by_address(claims: Sequence[Claim]) -> Mapping[str, list[Claim]]:
+    """Claims to the same address, together."""
+    found: dict[str, list[Claim]] = {}
+    for each in claims:
+        found.setdefault(each.address_hash, []).append(each)
+    return found

@@ -1,0 +1,188 @@
+"""May this message be sent, on which channel, when, and saying what: decided without I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from channels.message import Content, EmailContent
+from contracts.channels import Channel, Purpose
+from contracts.profiles import ConsentState, Profile
+from services.channels.address import Address, addresses
+from services.channels.links import Links, Unsubscribe
+from services.channels.liquid import RenderFailed
+from services.channels.quiet_hours import QuietHours
+from services.channels.templates import Compiled
+
+NO_CONSENT = "no_consent"
+SUPPRESSED = "suppressed"
+UNREACHABLE = "unreachable"
+EXPIRED = "expired"
+TEMPLATE_ERROR = "template_error"
+UNKNOWN_PROFILE = "unknown_profile"
+UNKNOWN_TEMPLATE = "unknown_template"
+PURPOSE_MISMATCH = "purpose_mismatch"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is to be sent. `position`: the first of `channels` that may still be tried."""
+
+    message_id: UUID
+    channels: tuple[Channel, ...]
+    purpose: str
+    context: Mapping[str, Any]
+    journey: str
+    valid_until: datetime | None
+    position: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """Send now: one attempt per address."""
+
+    channel: Channel
+    position: int
+    letters: tuple[tuple[Address, Content], ...]
+    passed_over: str
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    until: datetime
+    channel: Channel
+
+
+@dataclass(frozen=True, slots=True)
+class No:
+    """Not at all. `detail` says it for every channel that was looked at."""
+
+    reason: str
+    detail: str = ""
+
+
+Decision = Go | Later | No
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The rules that hold for all messages. `configured`: channels that have a provider."""
+
+    links: Links
+    quiet_hours: QuietHours | None
+    configured: frozenset[Channel]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A profile with its addresses per channel, worked out once."""
+
+    profile: Profile
+    reach: Mapping[Channel, tuple[Address, ...]]
+
+    @classmethod
+    def of(cls, profile: Profile) -> Person:
+        return cls(profile, {channel: addresses(channel, profile.traits) for channel in Channel})
+
+    def may_get(self, channel: Channel, purpose: str) -> bool:
+        """Transactional goes unless it was withdrawn; any other purpose needs a granted consent."""
+        newest: ConsentState | None = None
+        latest: datetime | None = None
+        for consent in self.profile.consents:
+            if consent.channel == channel and consent.purpose == purpose and (latest is None or consent.at >= latest):
+                newest, latest = consent.state, consent.at
+        if purpose == Purpose.TRANSACTIONAL:
+            return newest is not ConsentState.WITHDRAWN
+        return newest is ConsentState.GRANTED
+
+
+def decide(
+    wish: Wish,
+    person: Person | None,
+    template: Compiled | None,
+    suppressed: frozenset[tuple[str, str]],
+    now: datetime,
+    policy: Policy,
+) -> Decision:
+    """The first of the ranked channels that reaches the person, is consented to, not suppressed, and renders.
+
+    `suppressed` holds (channel, address hash). When none does, the first channel's reason is the answer.
+    """
+    if wish.valid_until is not None and now >= wish.valid_until:
+        return No(EXPIRED, f"valid until {wish.valid_until.isoformat()}")
+    if person is None:
+        return No(UNKNOWN_PROFILE)
+    if template is None:
+        return No(UNKNOWN_TEMPLATE)
+    if wish.purpose == Purpose.TRANSACTIONAL and template.purpose not in (None, Purpose.TRANSACTIONAL):
+        return No(PURPOSE_MISMATCH, f"the template {template.key!r} is for {template.purpose}")
+    refusals: list[tuple[str, str]] = []
+    for position, channel in enumerate(wish.channels[wish.position :], start=wish.position):
+        outcome = _try(channel, wish, person, template, suppressed, policy)
+        if isinstance(outcome, No):
+            refusals.append(
+                (outcome.reason, f"{channel.value}: {outcome.reason}" + (f" ({outcome.detail})" if outcome.detail else ""))
+            )
+            continue
+        passed_over = "; ".join(sentence for _, sentence in refusals)
+        return _in_its_hour(Go(channel, position, outcome, passed_over), wish, person, now, policy)
+    if not refusals:
+        return No(UNREACHABLE, "no further channel")
+    return No(refusals[0][0], "; ".join(sentence for _, sentence in refusals))
+
+
+def _in_its_hour(go: Go, wish: Wish, person: Person, now: datetime, policy: Policy) -> Decision:
+    if wish.purpose == Purpose.TRANSACTIONAL or policy.quiet_hours is None:
+        return go
+    until = policy.quiet_hours.until(now, person.profile.traits.get("timezone"))
+    if until is None:
+        return go
+    if wish.valid_until is not None and until >= wish.valid_until:
+        return No(
+            EXPIRED, f"quiet hours last until {until.isoformat()}, the message is valid until {wish.valid_until.isoformat()}"
+        )
+    return Later(until, go.channel)
+
+
+def _try(
+    channel: Channel, wish: Wish, person: Person, template: Compiled, suppressed: frozenset[tuple[str, str]], policy: Policy
+) -> tuple[tuple[Address, Content], ...] | No:
+    if channel not in policy.configured:
+        return No(UNREACHABLE, "no provider is configured")
+    reach = person.reach[channel]
+    if not reach:
+        return No(UNREACHABLE)
+    if not person.may_get(channel, wish.purpose):
+        return No(NO_CONSENT)
+    open_to = [address for address in reach if (channel.value, address.hash) not in suppressed]
+    if not open_to:
+        return No(SUPPRESSED)
+    if channel not in template.sources:
+        return No(TEMPLATE_ERROR, f"the template {template.key!r} has no part for it")
+    url = policy.links.url(Unsubscribe(person.profile.id, wish.message_id, channel, wish.purpose))
+    try:
+        content = template.render(channel, render_context(person.profile.id, person.profile.traits, wish.context, wish.journey, url))
+    except RenderFailed as error:
+        return No(TEMPLATE_ERROR, str(error))
+    if isinstance(content, EmailContent) and wish.purpose != Purpose.TRANSACTIONAL:
+        content = content.model_copy(update={"unsubscribe_url": url})
+    return tuple((address, content) for address in open_to)
+
+
+def render_context(
+    profile_id: UUID, traits: Mapping[str, Any], given: Mapping[str, Any], journey: str, unsubscribe_url: str
+) -> dict[str, Any]:
+    """What a template may use: `profile`, `entry`, `event`, `journey` and `unsubscribe_url`.
+
+    `profile` has the traits, the same under `traits` as journeys name them, and `id`.
+    """
+    return {
+        "profile": {**traits, "traits": traits, "id": str(profile_id)},
+        "entry": given.get("entry") or {},
+        "event": given.get("event") or {},
+        "journey": journey,
+        "unsubscribe_url": unsubscribe_url,
+    }

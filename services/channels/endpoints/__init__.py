@@ -1,0 +1,1 @@
+"""The HTTP endpoints of the channels service; each states its scope in its signature."""

@@ -1,0 +1,143 @@
+"""Walks the ranked channels: the next one when a message failed, or did not get far enough in time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+import structlog
+from sqlalchemy import Row, text
+
+from channels.receipts import FAILED, RANK
+from contracts.channels import Status
+from infra.clock import Clock
+from infra.db import Database
+from infra.errors import CallFailed
+from services.channels import ledger
+from services.channels.decision import Decision, Go, Later, No, Policy, Wish, decide
+from services.channels.people import People
+from services.channels.template_store import TemplateStore
+
+log = structlog.get_logger(__name__)
+
+_MOST = 100
+_IDLE_SECONDS = 0.2
+_IN_HAND = frozenset({"queued", "claimed", "calling"})
+
+_FIELDS = "id, profile_id, template, template_version, channels, purpose, unless, within_seconds, valid_until, context, journey, number, position"
+_DUE = text(
+    f"SELECT {_FIELDS} FROM message WHERE fallback_due <= :now AND fallback_floor <= now() AND cancelled_at IS NULL "
+    "ORDER BY fallback_due LIMIT :most"
+)
+_TRIED = text(
+    "SELECT a.message_id, a.channel, a.state, a.status, a.rank, a.reason FROM attempt a JOIN message m ON m.id = a.message_id "
+    "WHERE a.message_id = ANY(CAST(:ids AS uuid[])) AND a.number = m.number"
+)
+_LOCK = text(
+    "SELECT m.id FROM message m JOIN unnest(CAST(:ids AS uuid[]), CAST(:numbers AS int[])) AS w(id, number) "
+    "ON m.id = w.id AND m.number = w.number WHERE m.fallback_due IS NOT NULL AND m.cancelled_at IS NULL FOR UPDATE OF m SKIP LOCKED"
+)
+_MOVE = text(
+    "UPDATE message m SET number = r.number, position = r.position, fallback_due = r.due, fallback_note = r.note "
+    "FROM json_to_recordset(CAST(:rows AS json)) AS r(id uuid, number smallint, position smallint, due timestamptz, note text) "
+    "WHERE m.id = r.id"
+)
+
+
+class Fallback:
+    """Runs in every dispatcher; a message is moved on by whoever locks it first."""
+
+    def __init__(self, database: Database, people: People, templates: TemplateStore, policy: Policy, clock: Clock) -> None:
+        self._database = database
+        self._people = people
+        self._templates = templates
+        self._policy = policy
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Moves on what is due, for ever."""
+        while True:
+            try:
+                moved = await self.move_on()
+            except CallFailed as error:
+                log.warning("fallback.waiting", why=str(error))
+                moved = 0
+            if moved < _MOST:
+                await asyncio.sleep(_IDLE_SECONDS)
+
+    async def move_on(self) -> int:
+        """One round; answers how many messages it looked at. Consent, suppression and validity are asked anew."""
+        async with self._database.read() as session:
+            due = (await session.execute(_DUE, {"now": self._clock.now(), "most": _MOST})).all()
+            if not due:
+                return 0
+            tried = (await session.execute(_TRIED, {"ids": [row.id for row in due]})).all()
+        people = await self._people.known(row.profile_id for row in due)
+        async with self._database.begin() as session:
+            values = {"ids": [row.id for row in due], "numbers": [row.number for row in due]}
+            locked = {row[0] for row in (await session.execute(_LOCK, values)).all()}
+            now = self._clock.now()
+            hashes = {address.hash for person in people.values() for reach in person.reach.values() for address in reach}
+            known = await ledger.facts(session, (), hashes, ())
+            templates = await self._templates.load(session, {(row.template, row.template_version or 0) for row in due})
+            moves: list[dict[str, Any]] = []
+            attempts: list[dict[str, Any]] = []
+            for row in due:
+                if row.id not in locked:
+                    continue
+                current = [each for each in tried if each.message_id == row.id]
+                because = _because(row, current)
+                if not because:
+                    moves.append(_move(row, None, ""))
+                    continue
+                template = templates.get((row.template, row.template_version or 0))
+                decision = decide(_wish(row), people.get(row.profile_id), template, known.suppressed, now, self._policy)
+                moves.append(_moved(row, decision, because))
+                if isinstance(decision, Go):
+                    why = "; ".join(part for part in (because, decision.passed_over) if part)
+                    attempts += ledger.attempt_rows(row.id, row.number + 1, decision, why, now)
+            await ledger.add_attempts(session, attempts)
+            if moves:
+                await session.execute(_MOVE, {"rows": orjson.dumps(moves).decode()})
+        return len(due)
+
+
+def _because(row: Row[Any], current: Sequence[Row[Any]]) -> str:
+    """Why the next channel's turn has come; nothing if it has not."""
+    alive = [each for each in current if Status(each.status) not in FAILED]
+    if not alive:
+        return "; ".join(f"{each.channel}: {each.status} {each.reason}".strip() for each in current)
+    if any(each.state in _IN_HAND or each.state == "cancelled" for each in alive):
+        return ""  # its time starts when it is sent; what was taken back stays back
+    if row.unless is None or any(each.rank >= RANK[Status(row.unless)] for each in alive):
+        return ""
+    return f"{alive[0].channel}: not {row.unless} within {timedelta(seconds=row.within_seconds)}"
+
+
+def _wish(row: Row[Any]) -> Wish:
+    return Wish(
+        message_id=row.id,
+        channels=ledger.channels_of(row.channels),
+        purpose=row.purpose,
+        context=row.context,
+        journey=row.journey,
+        valid_until=row.valid_until,
+        position=row.position + 1,
+    )
+
+
+def _move(row: Row[Any], due: datetime | None, note: str) -> dict[str, Any]:
+    return {"id": row.id, "number": row.number, "position": row.position, "due": due, "note": note}
+
+
+def _moved(row: Row[Any], decision: Decision, because: str) -> dict[str, Any]:
+    match decision:
+        case Go():
+            return _move(row, None, because) | {"number": row.number + 1, "position": decision.position}
+        case Later():
+            return _move(row, decision.until, f"{because}; quiet hours")
+        case No():
+            return _move(row, None, f"{because}; no further channel: {decision.reason} {decision.detail}".strip())

@@ -1,0 +1,101 @@
+"""Liquid as templates may use it: no loader, no code, bounded; undefined values are errors unless defaulted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from liquid import BoundTemplate, DictLoader, Environment, FalsyStrictUndefined
+from liquid.exceptions import LiquidError
+
+from infra.errors import Flaw
+
+ROOTS = ("profile", "entry", "event", "unsubscribe_url", "journey")
+_LOADING_TAGS = ("include", "render", "extends", "block")
+
+
+class _Bounded(Environment):
+    block_nesting_limit = 20
+    context_depth_limit = 20
+    loop_iteration_limit = 2_000
+    local_namespace_limit = 50_000
+    output_stream_limit = 500_000
+
+
+_PLAIN = _Bounded(undefined=FalsyStrictUndefined, autoescape=False, loader=DictLoader({}))
+_HTML = _Bounded(undefined=FalsyStrictUndefined, autoescape=True, loader=DictLoader({}))
+
+
+class RenderFailed(Exception):
+    """A source could not be rendered for one person; says which variable or filter was at fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A parsed source and the variables it uses, as dotted names, sorted."""
+
+    template: BoundTemplate
+    variables: tuple[str, ...]
+
+    def render(self, context: Mapping[str, Any]) -> str:
+        """Raises `RenderFailed`."""
+        try:
+            return self.template.render(**context)
+        except LiquidError as error:
+            raise RenderFailed(_sentence(error)) from error
+        except RecursionError as error:
+            raise RenderFailed("it nests too deeply") from error
+
+
+def parse(text: str, path: str, *, html: bool = False) -> tuple[Source | None, list[Flaw]]:
+    """Parses and analyses `text`; every flaw names its JSON path, line and remedy."""
+    environment = _HTML if html else _PLAIN
+    try:
+        template = environment.from_string(text)
+        analysis = template.analyze(include_partials=False)
+    except LiquidError as error:
+        where = error.context()
+        line = f"line {where[0]}: " if where else ""
+        remedy = "close every {{ and {% and write the tag as in https://shopify.github.io/liquid"
+        return None, [Flaw(path=path, message=f"{line}{_sentence(error)}", remedy=remedy)]
+    flaws = []
+    for tag, spans in analysis.tags.items():
+        if tag in _LOADING_TAGS:
+            flaws.append(
+                Flaw(
+                    path=path,
+                    message=f"line {_line(text, spans[0].index)}: the tag {tag!r} loads another template",
+                    remedy="write its text here",
+                )
+            )
+    for name, spans in analysis.filters.items():
+        if name not in environment.filters:
+            message = f"line {_line(text, spans[0].index)}: there is no filter {name!r}"
+            flaws.append(Flaw(path=path, message=message, remedy="use one of " + ", ".join(sorted(environment.filters))))
+    names = set()
+    for root, variables in analysis.globals.items():
+        for variable in variables:
+            names.add(_dotted(variable.segments))
+        if root not in ROOTS:
+            message = f"line {_line(text, variables[0].span.index)}: {variables[0]} starts with {root!r}, which no message has"
+            flaws.append(Flaw(path=path, message=message, remedy=f"start with one of {', '.join(ROOTS)}"))
+    return (None, flaws) if flaws else (Source(template, tuple(sorted(names))), [])
+
+
+def _dotted(segments: list[Any]) -> str:
+    """`profile.dog.name`; what follows a computed or numeric segment is left out, since it cannot be known."""
+    parts: list[str] = []
+    for segment in segments:
+        if not isinstance(segment, str):
+            break
+        parts.append(segment)
+    return ".".join(parts)
+
+
+def _line(text: str, index: int) -> int:
+    return text.count("\n", 0, max(index, 0)) + 1
+
+
+def _sentence(error: LiquidError) -> str:
+    return str(error.message or error).splitlines()[0]

@@ -1,0 +1,54 @@
+"""How fast a provider account may be called: a rate, a pause it asked for, and a circuit breaker. Real time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+_FAILURES_TO_OPEN = 5
+_FIRST_OPEN_SECONDS = 2.0
+_LONGEST_OPEN_SECONDS = 60.0
+
+
+class Pace:
+    """One per provider account and process. `rate`: calls per second at most; 0: no limit of ours.
+
+    After five failures in a row the breaker opens; then one call at a time tries whether the provider is back.
+    """
+
+    def __init__(self, rate: float, now: Callable[[], float] | None = None) -> None:
+        self._rate = rate
+        self._now = now or (lambda: asyncio.get_running_loop().time())
+        self._next = 0.0
+        self._closed_until = 0.0
+        self._failures = 0
+        self._open_seconds = _FIRST_OPEN_SECONDS
+
+    def allowance(self, most: int) -> int:
+        """How many attempts may be claimed now."""
+        if self._now() < self._closed_until:
+            return 0
+        return 1 if self._failures >= _FAILURES_TO_OPEN else most
+
+    async def take(self, count: int) -> None:
+        """Waits until `count` more calls are within the rate."""
+        if self._rate <= 0:
+            return
+        start = max(self._next, self._now())
+        self._next = start + count / self._rate
+        await asyncio.sleep(max(0.0, start - self._now()))
+
+    def succeeded(self) -> None:
+        self._failures = 0
+        self._open_seconds = _FIRST_OPEN_SECONDS
+
+    def failed(self) -> None:
+        """A call that the provider did not answer, or that did not reach it."""
+        self._failures += 1
+        if self._failures >= _FAILURES_TO_OPEN and self._now() >= self._closed_until:
+            self._closed_until = self._now() + self._open_seconds
+            self._open_seconds = min(self._open_seconds * 2, _LONGEST_OPEN_SECONDS)
+
+    def told_to_wait(self, seconds: float) -> None:
+        """The provider answered 429: nobody calls it before that."""
+        self._closed_until = max(self._closed_until, self._now() + seconds)

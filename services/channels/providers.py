@@ -1,0 +1,61 @@
+"""Which providers the settings give us, and their adapters."""
+
+from __future__ import annotations
+
+import aiohttp
+
+from channels.sendgrid_mail import SendGridMail
+from channels.twilio_messages import TwilioMessages
+from channels.web_push import WebPush
+from contracts.channels import Channel
+from infra.settings import Settings
+from services.channels.delivery import Provider
+from services.channels.pace import Pace
+
+TWILIO_STATUS_PATH = "/v1/callbacks/twilio"
+
+
+def configured(settings: Settings) -> frozenset[Channel]:
+    """The channels that have credentials and a sender."""
+    twilio = bool(settings.twilio_account_sid and settings.twilio_auth_token.get_secret_value())
+    given = {
+        Channel.SMS: twilio and bool(settings.twilio_sms_from),
+        Channel.WHATSAPP: twilio and bool(settings.twilio_whatsapp_from),
+        Channel.EMAIL: bool(settings.sendgrid_api_key.get_secret_value() and settings.email_from),
+        Channel.WEB_PUSH: bool(settings.vapid_private_key.get_secret_value()),
+    }
+    return frozenset(channel for channel, is_given in given.items() if is_given)
+
+
+def providers(settings: Settings, session: aiohttp.ClientSession) -> list[Provider]:
+    """One per provider account, on a shared session."""
+    given = configured(settings)
+    found: list[Provider] = []
+    numbers = {Channel.SMS: settings.twilio_sms_from, Channel.WHATSAPP: settings.twilio_whatsapp_from}
+    senders = {channel: number for channel, number in numbers.items() if channel in given}
+    timeout, rate = settings.provider_timeout_seconds, settings.provider_rate
+    if senders:
+        twilio = TwilioMessages(
+            session,
+            account_sid=settings.twilio_account_sid,
+            auth_token=settings.twilio_auth_token.get_secret_value(),
+            senders=senders,
+            callback_url=settings.public_url.rstrip("/") + TWILIO_STATUS_PATH if settings.provider_callbacks else "",
+            api_url=settings.twilio_api_url,
+            timeout=timeout,
+        )
+        found.append(Provider(twilio, tuple(senders), Pace(rate)))
+    if Channel.EMAIL in given:
+        mail = SendGridMail(
+            session,
+            api_key=settings.sendgrid_api_key.get_secret_value(),
+            sender=settings.email_from,
+            api_url=settings.sendgrid_api_url,
+            timeout=timeout,
+        )
+        found.append(Provider(mail, (Channel.EMAIL,), Pace(rate)))
+    if Channel.WEB_PUSH in given:
+        key = settings.vapid_private_key.get_secret_value()
+        push = WebPush(session, private_key=key, subject=settings.vapid_subject, timeout=timeout)
+        found.append(Provider(push, (Channel.WEB_PUSH,), Pace(rate)))
+    return found
