@@ -110,5 +110,5 @@ class _Requires:
 
 
 def requires(scope: Scope) -> object:
-    """What a signature says of its caller: `caller: Annotated[Caller, requires(Scope.PROFILES_READ)]`."""
+    """What an endpoint annotates its `caller` with: the key must have `scope`."""
     return Depends(_Requires(scope))

@@ -1,8 +1,11 @@
-"""Alembic's environment, shared by all services: each brings its metadata and its own versions folder."""
+"""Alembic's environment, shared by all services: each brings its metadata and its own versions folder."""  # noqa: INP001  # alembic runs it by path
 
 from __future__ import annotations
 
+from typing import Literal
+
 from alembic import context
+from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import create_engine, pool
 from sqlalchemy.dialects.postgresql.base import ischema_names
 
@@ -12,9 +15,9 @@ config = context.config
 ischema_names["xid8"] = Xid8
 
 
-def _render(kind: str, value: object, autogen: object) -> str | bool:
+def _render(kind: str, value: object, autogen: AutogenContext) -> str | Literal[False]:
     if kind == "type" and isinstance(value, Xid8):
-        getattr(autogen, "imports", set()).add("from infra.feed.outbox import Xid8")
+        autogen.imports.add("from infra.feed.outbox import Xid8")
         return "Xid8()"
     return False
 

@@ -74,7 +74,7 @@ def feed_tables(metadata: MetaData) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """Something to publish: its type, the profile it concerns, when (UTC) and its JSON data."""
+    """Something to publish: its type, the profile it concerns, when (UTC) and its data (whatever orjson serialises)."""
 
     type: str
     subject: str
@@ -84,9 +84,9 @@ class Happening:
 
 
 _APPEND = text(
-    "INSERT INTO outbox (id, type, subject, partition, time, data) "
-    "SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:types AS text[]), CAST(:subjects AS text[]), "
-    "CAST(:partitions AS smallint[]), CAST(:times AS timestamptz[]), CAST(:datas AS jsonb[]))"
+    "INSERT INTO outbox (id, type, subject, partition, time, data) SELECT r.id, r.type, r.subject, r.partition, r.time, r.data "
+    "FROM json_to_recordset(CAST(:rows AS json)) "
+    "AS r(id text, type text, subject text, partition smallint, time timestamptz, data jsonb)"
 )
 _READ = text(
     "SELECT position, xid::text::bigint AS xid, id, type, subject, time, data FROM outbox "
@@ -113,17 +113,18 @@ class Outbox:
         """Writes `happenings` in the caller's transaction. Call `notify` after its commit."""
         if not happenings:
             return
-        await session.execute(
-            _APPEND,
+        rows = [
             {
-                "ids": [item.id or str(uuid7()) for item in happenings],
-                "types": [item.type for item in happenings],
-                "subjects": [item.subject for item in happenings],
-                "partitions": [partition_of(item.subject) for item in happenings],
-                "times": [item.time for item in happenings],
-                "datas": [orjson.dumps(item.data).decode() for item in happenings],
-            },
-        )
+                "id": item.id or str(uuid7()),
+                "type": item.type,
+                "subject": item.subject,
+                "partition": partition_of(item.subject),
+                "time": item.time,
+                "data": item.data,
+            }
+            for item in happenings
+        ]
+        await session.execute(_APPEND, {"rows": orjson.dumps(rows).decode()})
 
     def notify(self) -> None:
         """Wakes readers that wait in this process; those elsewhere look again by themselves."""

@@ -26,8 +26,9 @@ _APPEND = text(
     "AS r(profile_id uuid, channel text, purpose text, state text, source text, wording text, at timestamptz) RETURNING number"
 )
 _NEWEST = text(
-    "SELECT n.profile_id, n.channel, n.purpose, n.state, n.at, n.source FROM consent n WHERE n.number = ANY(CAST(:numbers AS bigint[])) "
-    "AND NOT EXISTS (SELECT 1 FROM consent o WHERE o.profile_id = n.profile_id AND o.channel = n.channel AND o.purpose = n.purpose "
+    "SELECT n.profile_id, n.channel, n.purpose, n.state, n.at, n.source FROM consent n "
+    "WHERE n.number = ANY(CAST(:numbers AS bigint[])) AND NOT EXISTS (SELECT 1 FROM consent o "
+    "WHERE o.profile_id = n.profile_id AND o.channel = n.channel AND o.purpose = n.purpose "
     "AND (o.at, o.number) > (n.at, n.number)) ORDER BY n.number"
 )
 
@@ -48,20 +49,24 @@ class Consents:
         now = self._clock.now()
         if flaws := _flaws(entries, now):
             raise BadInput(flaws, "the consents")
-        await self._ingestion.alone_if_needed(lambda session, alone: self._write(session, entries, by, now))
+        await self._ingestion.alone_if_needed(lambda session, _alone: self._write(session, entries, by, now))
         self._outbox.notify()
         return len(entries)
 
     async def _write(self, session: AsyncSession, entries: Sequence[ConsentEntry], by: str, now: datetime) -> None:
-        asked = [Message("consent", "", None, None, "", {}, now, profile_id=entry.profile_id) for entry in entries if entry.profile_id]
+        asked = [
+            Message("consent", "", None, None, "", {}, now, profile_id=entry.profile_id) for entry in entries if entry.profile_id
+        ]
         names = [Name(USER, entry.user_id) for entry in entries if entry.user_id]
         people = await load(session, asked, now, names=names)
         rows = []
         flaws = []
         for number, entry in enumerate(entries):
-            person = people.by_id(entry.profile_id) if entry.profile_id else people.person(Name(USER, entry.user_id or ""), now, "")
+            person = people.by_id(entry.profile_id) if entry.profile_id else people.person(Name(USER, entry.user_id or ""), now)
             if person is None:
-                flaws.append(Flaw(path=f"$.entries[{number}].profile_id", message="is no profile", remedy="correct it, or send user_id"))
+                flaws.append(
+                    Flaw(path=f"$.entries[{number}].profile_id", message="is no profile", remedy="correct it, or send user_id")
+                )
                 continue
             row = entry.model_dump(include={"channel", "purpose", "state", "source", "wording"})
             rows.append({**row, "profile_id": person.id, "at": entry.at or now})

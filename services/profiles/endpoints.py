@@ -63,7 +63,9 @@ def profiles_router(queries: Queries, ingestion: Ingestion, consents: Consents) 
             case None, str(value):
                 return await queries.named("anonymous_id", value)
             case _:
-                flaw = Flaw(path="user_id", message="or anonymous_id must be given, not both", remedy="add ?user_id=… or ?anonymous_id=…")
+                flaw = Flaw(
+                    path="user_id", message="or anonymous_id must be given, not both", remedy="add ?user_id=… or ?anonymous_id=…"
+                )
                 raise BadInput([flaw], "the query")
 
     @router.get("/profiles/{profile_id}", summary="One profile")

@@ -1,8 +1,8 @@
 """What the tracking API refuses.
 
-    BadInput
-    ├── Malformed   400: a message, or the body around it, is not what Segment's API takes
-    └── TooLarge    413: over 32 KB an event or 500 KB a batch
+BadInput
+├── Malformed   400: a message, or the body around it, is not what Segment's API takes
+└── TooLarge    413: over 32 KB an event or 500 KB a batch
 """
 
 from __future__ import annotations

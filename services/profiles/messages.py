@@ -147,7 +147,9 @@ class MessageReader:
                 return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
             except (ValueError, OverflowError):
                 pass
-        self._flaw(f"{path}.timestamp", f"{value!r:.80} is no instant", "send ISO 8601 like '2026-02-28T09:30:00.000Z', or leave it out")
+        self._flaw(
+            f"{path}.timestamp", f"{value!r:.80} is no instant", "send ISO 8601 like '2026-02-28T09:30:00.000Z', or leave it out"
+        )
         return None
 
     def _profile(self, value: object, path: str) -> UUID | None:
@@ -169,7 +171,11 @@ def flaws_of_nul(value: object, path: str) -> list[Flaw]:
         case str() if "\0" in value:
             return [Flaw(path=path, message="holds the character U+0000", remedy="leave it out")]
         case dict():
-            keys = [Flaw(path=path, message="has a key with the character U+0000", remedy="leave it out") for key in value if "\0" in key]
+            keys = [
+                Flaw(path=path, message="has a key with the character U+0000", remedy="leave it out")
+                for key in value
+                if "\0" in key
+            ]
             return keys + [flaw for key, item in value.items() for flaw in flaws_of_nul(item, f"{path}.{key}")]
         case list():
             return [flaw for number, item in enumerate(value) for flaw in flaws_of_nul(item, f"{path}[{number}]")]

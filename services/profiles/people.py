@@ -102,10 +102,10 @@ class People:
             elif message.type == "update":
                 self._change(person, updated_traits(person.traits, message.body), message)
 
-    def person(self, name: Name, at: datetime, message_id: str) -> Person:
+    def person(self, name: Name, at: datetime) -> Person:
         """Whoever goes by `name`; somebody new if nobody does."""
         found = self._find(name)
-        return found or self._create(name, at, message_id)
+        return found or self._create(name, at)
 
     def by_id(self, profile_id: UUID) -> Person | None:
         """Who was asked for by `profile_id`, or whoever survived them."""
@@ -124,10 +124,10 @@ class People:
         if message.type == "alias" and user is not None and message.previous_id is not None:
             return self._alias(message, user, message.previous_id)
         if user is None:
-            return self.person(Name(ANONYMOUS, message.anonymous_id or ""), message.timestamp, message.id)
+            return self.person(Name(ANONYMOUS, message.anonymous_id or ""), message.timestamp)
         if message.type == "identify" and message.anonymous_id is not None:
             return self._join(message, user, Name(ANONYMOUS, message.anonymous_id))
-        return self.person(Name(USER, user), message.timestamp, message.id)
+        return self.person(Name(USER, user), message.timestamp)
 
     def _alias(self, message: Message, user: str, previous: str) -> Person:
         anonymous, known = Name(ANONYMOUS, previous), Name(USER, previous)
@@ -140,12 +140,12 @@ class People:
         name = Name(USER, user)
         first, second = self._find(name), self._find(other)
         if first is None and second is None:
-            first = self._create(name, message.timestamp, message.id)
+            first = self._create(name, message.timestamp)
             self._link(other, first)
             return first
         if first is None and second is not None:
             if second.known and other.kind == ANONYMOUS:
-                return self._create(name, message.timestamp, message.id)
+                return self._create(name, message.timestamp)
             self._link(name, second)
             self._change(second, second.traits, message, force=True)
             return second
@@ -175,7 +175,7 @@ class People:
             person = self._names[name] = person.survivor()
         return person
 
-    def _create(self, name: Name, at: datetime, message_id: str) -> Person:
+    def _create(self, name: Name, at: datetime) -> Person:
         identity = new_id()
         person = Person(identity, str(identity), self._now, version=1)
         self.created.append(person)

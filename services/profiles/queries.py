@@ -87,7 +87,8 @@ class Queries:
     async def search(self, filters: Sequence[EventFilter]) -> tuple[tuple[TrackedEvent, ...], ...]:
         """One list per filter, each in order of event time."""
         rows = [
-            {"number": number, "profile_id": one.profile_id, "names": one.names, "since": one.since} for number, one in enumerate(filters)
+            {"number": number, "profile_id": one.profile_id, "names": one.names, "since": one.since}
+            for number, one in enumerate(filters)
         ]
         found: list[list[TrackedEvent]] = [[] for _ in filters]
         async with self._database.read() as session:
@@ -100,7 +101,9 @@ class Queries:
         profile = await self.profile(profile_id)
         async with self._database.read() as session:
             rows = (await session.execute(_LEDGER, {"id": profile_id})).all()
-        return ConsentLedger(current=profile.consents, entries=tuple(ConsentRecord.model_validate(dict(row._mapping)) for row in rows))
+        return ConsentLedger(
+            current=profile.consents, entries=tuple(ConsentRecord.model_validate(row, from_attributes=True) for row in rows)
+        )
 
     async def counts(self) -> Counts:
         async with self._database.read() as session:

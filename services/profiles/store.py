@@ -27,7 +27,8 @@ _NAMES = text(
 )
 _SURVIVORS = text("SELECT merged, survivor FROM profile_merge WHERE merged = ANY(CAST(:ids AS uuid[]))")
 _PEOPLE = text(
-    "SELECT id, traits, version, known, created_at FROM profile WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE"
+    "SELECT id, traits, version, known, created_at FROM profile WHERE id = ANY(CAST(:ids AS uuid[])) "
+    "ORDER BY id FOR NO KEY UPDATE"
 )
 _KNOWN = text("SELECT id FROM event WHERE id = ANY(CAST(:ids AS text[]))")
 
@@ -46,7 +47,8 @@ _LINK = text(
 )
 _INSERT_EVENTS = text(
     "INSERT INTO event (id, profile_id, type, name, properties, timestamp, received_at) "
-    "SELECT id, profile_id, type, name, properties, timestamp, CAST(:now AS timestamptz) FROM json_to_recordset(CAST(:rows AS json)) "
+    "SELECT id, profile_id, type, name, properties, timestamp, CAST(:now AS timestamptz) "
+    "FROM json_to_recordset(CAST(:rows AS json)) "
     "AS r(id text, profile_id uuid, type text, name text, properties jsonb, timestamp timestamptz) "
     "ON CONFLICT (id) DO NOTHING RETURNING 1"
 )
@@ -55,7 +57,8 @@ _MERGE: Sequence[TextClause] = (
     text(
         'INSERT INTO profile_merge (merged, "into", survivor, message_id, joined, at) '
         'SELECT r.merged, r."into", r.survivor, r.message_id, '
-        "(SELECT coalesce(jsonb_agg(jsonb_build_object('kind', i.kind, 'value', i.value)), '[]') FROM identity i WHERE i.profile_id = r.merged), "
+        "(SELECT coalesce(jsonb_agg(jsonb_build_object('kind', i.kind, 'value', i.value)), '[]') FROM identity i "
+        "WHERE i.profile_id = r.merged), "
         "r.at FROM json_to_recordset(CAST(:rows AS json)) "
         'AS r(merged uuid, "into" uuid, survivor uuid, message_id text, at timestamptz)'
     ),
@@ -97,7 +100,9 @@ async def load(session: AsyncSession, messages: Sequence[Message], now: datetime
     asked = {message.profile_id for message in messages if message.profile_id is not None}
     survivors = {identity: identity for identity in asked}
     if asked:
-        survivors.update({row[0]: row[1] for row in await session.execute(_SURVIVORS, {"ids": [str(identity) for identity in asked]})})
+        survivors.update(
+            {row[0]: row[1] for row in await session.execute(_SURVIVORS, {"ids": [str(identity) for identity in asked]})}
+        )
     touched = {found[name] for name in changing if name in found} | set(survivors.values())
     people: dict[UUID, Person] = {}
     if touched:
@@ -128,7 +133,8 @@ async def save(session: AsyncSession, people: People, now: datetime) -> None:
 
 async def _link(session: AsyncSession, people: People) -> None:
     rows = [
-        {"kind": name.kind, "value": name.value, "profile_id": person.survivor().id} for name, person in sorted(people.linked.items(), key=_by_name)
+        {"kind": name.kind, "value": name.value, "profile_id": person.survivor().id}
+        for name, person in sorted(people.linked.items(), key=_by_name)
     ]
     result = await session.execute(_LINK, {"rows": _json(rows)})
     if len(result.all()) < len(rows):

@@ -92,12 +92,22 @@ def tracking_router(ingestion: Ingestion, clock: Clock) -> APIRouter:
 
         for path in (kind, kind[0]):
             router.add_api_route(
-                f"/v1/{path}", take_single, methods=["POST"], name=f"{kind} ({path})", summary=f"One {kind} call", openapi_extra=_WITH_BODY
+                f"/v1/{path}",
+                take_single,
+                methods=["POST"],
+                name=f"{kind} ({path})",
+                summary=f"One {kind} call",
+                openapi_extra=_WITH_BODY,
             )
 
     for path in ("batch", "b"):
         router.add_api_route(
-            f"/v1/{path}", take_batch, methods=["POST"], name=f"batch ({path})", summary="Many calls at once", openapi_extra=_WITH_BODY
+            f"/v1/{path}",
+            take_batch,
+            methods=["POST"],
+            name=f"batch ({path})",
+            summary="Many calls at once",
+            openapi_extra=_WITH_BODY,
         )
     for kind in TYPES:
         single(kind)
@@ -119,7 +129,11 @@ class TrackingCors:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._open = CORSMiddleware(
-            app, allow_origins=["*"], allow_methods=["GET", "POST"], allow_headers=["Authorization", "Content-Type"], max_age=86_400
+            app,
+            allow_origins=["*"],
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+            max_age=86_400,
         )
         self._paths = frozenset(f"/v1/{name}" for name in ("batch", "b", *TYPES, *SHORT))
 

@@ -48,11 +48,15 @@ class Shop:
         answer = (await self.client.get("/v1/counts", headers=SERVICE)).json()
         return answer["profiles"], answer["events"]
 
-    async def feed(self) -> list[FeedItem]:
+    async def head(self) -> str:
+        """The cursor behind everything that happened so far."""
+        return FeedPage.model_validate_json((await self.client.get("/v1/feed/head", headers=SERVICE)).content).next
+
+    async def feed(self, after: str = "") -> list[FeedItem]:
         items: list[FeedItem] = []
-        after = ""
         while True:
-            response = await self.client.get("/v1/feed", params={"limit": 1000, **({"after": after} if after else {})}, headers=SERVICE)
+            query = {"limit": "1000", **({"after": after} if after else {})}
+            response = await self.client.get("/v1/feed", params=query, headers=SERVICE)
             page = FeedPage.model_validate_json(response.content)
             if not page.items:
                 return items
@@ -68,10 +72,14 @@ class Shop:
         found: dict[str, Any] = (await self.post("/v1/profiles/lookup", {"ids": [str(one) for one in ids]}))["profiles"]
         return found
 
-    async def _named(self, **query: str) -> Profile:
+    async def find(self, **query: str) -> Profile | None:
         response = await self.client.get("/v1/profiles", params=query, headers=SERVICE)
-        assert response.status_code == 200, response.text
-        return Profile.model_validate_json(response.content)
+        return Profile.model_validate_json(response.content) if response.status_code == 200 else None
+
+    async def _named(self, **query: str) -> Profile:
+        found = await self.find(**query)
+        assert found is not None, query
+        return found
 
 
 def track(event: str, **rest: Any) -> dict[str, Any]:

@@ -1,0 +1,17 @@
+"""What a benchmark found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """`value` and `baseline` in `unit`; `ratio` = value / baseline; `note` says how it was measured."""
+
+    name: str
+    value: float
+    unit: str
+    baseline: float
+    ratio: float
+    note: str = ""
