@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from sandbox.actions import Actions
+from sandbox.activity_api import ActivityApi
 from sandbox.answers import Answers
 from sandbox.control import control_router
 from sandbox.courier import Courier
@@ -53,6 +54,7 @@ def create_app(
     app = FastAPI(title="Reis sandbox", lifespan=lifespan)
     app.include_router(TwilioApi(store, delivery, answers, settings).router())
     app.include_router(SendGridApi(store, delivery, answers, settings).router())
+    app.include_router(ActivityApi(store, settings).router())
     app.include_router(PushApi(store, delivery, answers, settings).router())
     app.include_router(control_router(store, faults, actions, courier))
     app.include_router(page_router(store, actions, settings))
