@@ -23,8 +23,8 @@ class EnrolmentActivities:
 
     def __init__(self, journeys: ServiceClient) -> None:
         self._journeys = journeys
-        self._steps: Coalescer[StepItem, Outcome | Rejected] = Coalescer(self._post_steps)
-        self._finishes: Coalescer[FinishItem, Outcome | Rejected] = Coalescer(self._post_finishes)
+        self._steps: Coalescer[StepItem, Outcome | Rejected] = Coalescer(self._post_steps, lanes=2)
+        self._finishes: Coalescer[FinishItem, Outcome | Rejected] = Coalescer(self._post_finishes, lanes=2)
 
     @activity.defn
     async def perform_step(self, item: StepItem) -> Outcome:

@@ -105,11 +105,16 @@ async def test_a_signal_that_comes_before_its_wait_is_kept(shell: Shell) -> None
 
 
 async def test_a_signal_that_arrives_while_the_wait_is_being_registered_is_kept(shell: Shell) -> None:
-    shell.world.script["order"] = lambda _: Waiting()  # for ever
-    person = await shell.enrol(R)
-    async with shell.worker():
+    """The service goes down right after the first send, and comes back when the signal has been taken."""
+
+    def welcome(_: StepItem) -> Outcome:
         shell.world.broken = 503
-        await shell.world.until(lambda: shell.world.failures > 1)
+        return Done()
+
+    shell.world.script.update(welcome=welcome, order=lambda _: Waiting())
+    async with shell.worker():
+        person = await shell.enrol(R)
+        await shell.world.until(lambda: shell.world.failures > 0)
         await person.matched("order", "ordered", "e-1")
         shell.world.broken = None
         assert await person.result() == "completed"

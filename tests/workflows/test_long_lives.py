@@ -1,0 +1,76 @@
+"""Histories that grow: continue-as-new loses nothing and repeats nothing."""
+
+from temporalio.client import WorkflowHistory
+
+from contracts.journeys import EnrolmentInput
+from journeys.outcome import Waiting
+from tests.benchmarks.history import chain
+from tests.workflows import scenarios
+from tests.workflows.conftest import SHORT_HISTORY
+from tests.workflows.harness import Enrolled, Shell
+from tests.workflows.journeys_under_test import ROUND, ROUNDS, R
+
+
+async def _runs(shell: Shell, person: Enrolled) -> list[WorkflowHistory]:
+    return await chain(shell.starter, person.handle.id, person.handle.first_execution_run_id or "")
+
+
+def _inputs(runs: list[WorkflowHistory]) -> list[EnrolmentInput]:
+    started = [run.events[0].workflow_execution_started_event_attributes for run in runs]
+    return [EnrolmentInput.model_validate_json(one.input.payloads[0].data) for one in started]
+
+
+async def test_a_chain_of_runs_takes_every_event_once(strict_shell: Shell) -> None:
+    """Each wait is registered once and each send decided once, with signals that come early, twice and late."""
+    async with strict_shell.worker():
+        person = await scenarios.rounds(strict_shell)
+    asked = [item for item in strict_shell.world.asked if item.enrolment_id == person.id]
+    thanked = [(item.visit, item.event_id) for item in asked if item.step == "thanks-again"]
+    assert thanked == [(visit, f"e-{visit}") for visit in range(1, ROUNDS + 1)]
+    assert set(strict_shell.world.times_asked(person.id).values()) == {1}
+    assert len(await _runs(strict_shell, person)) > 2
+
+
+async def test_a_wait_that_is_flooded_with_late_signals_keeps_its_deadline(strict_shell: Shell) -> None:
+    """Signals that wake nobody make history long as well; the wait that is under way goes over as it is."""
+    async with strict_shell.worker():
+        person = await strict_shell.enrol(R)
+        await strict_shell.world.until(lambda: ("order", 1) in strict_shell.world.decided(person.id))
+        for number in range(3 * SHORT_HISTORY):
+            await person.matched("welcome", "nowhere", f"e-{number}")
+        await person.matched("order", "ordered", "e-last")
+        assert await person.result() == "completed"
+    runs = await _runs(strict_shell, person)
+    assert len(runs) > 1
+    assert strict_shell.world.times_asked(person.id)["order", 1] == 1
+    deadlines = {str(given.carried["pending"]) for given in _inputs(runs) if given.carried and "pending" in given.carried}
+    assert len(deadlines) == 1
+
+
+async def test_signals_for_waits_to_come_are_carried_over(strict_shell: Shell) -> None:
+    """All events of the loop are there before its first round is over; not one is lost between the runs."""
+    person = await strict_shell.enrol(ROUND)
+    for visit in range(2, ROUNDS + 1):
+        await person.matched("bag-empty", "bought", f"e-{visit}", visit)
+    async with strict_shell.worker():
+        await strict_shell.world.until(lambda: ("bag-empty", 1) in strict_shell.world.decided(person.id))
+        for number in range(2 * SHORT_HISTORY):
+            await person.matched("thanks-again", "nowhere", f"e-{number}", 0)
+        await person.matched("bag-empty", "bought", "e-1", 1)
+        await person.result()
+    thanked = [item.event_id for item in strict_shell.world.asked if item.step == "thanks-again"]
+    assert thanked == [f"e-{visit}" for visit in range(1, ROUNDS + 1)]
+    assert len(await _runs(strict_shell, person)) > 1
+
+
+async def test_an_exit_reaches_whichever_run_is_the_current_one(strict_shell: Shell) -> None:
+    strict_shell.world.script["bag-empty"] = lambda _: Waiting()
+    async with strict_shell.worker():
+        person = await strict_shell.enrol(ROUND)
+        for visit in range(1, ROUNDS):
+            await strict_shell.world.until(lambda: ("bag-empty", visit) in strict_shell.world.decided(person.id))  # noqa: B023
+            await person.matched("bag-empty", "bought", f"e-{visit}", visit)
+        await person.interrupted()
+        assert await person.result() == "exit"
+    assert len(await _runs(strict_shell, person)) > 1
+    assert strict_shell.world.reason(person.id) == "exit"
