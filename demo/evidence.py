@@ -42,11 +42,13 @@ class Attempt:
     id: str
     channel: str
     status: str
+    number: int = 1
+    because: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerMessage:
-    """A message as the channels service has it."""
+    """A message as the channels service has it; `reason` says why it was skipped."""
 
     id: str
     user_id: str
@@ -56,6 +58,12 @@ class LedgerMessage:
     visit: int
     purpose: str
     attempts: tuple[Attempt, ...]
+    reason: str = ""
+
+    @property
+    def fell_back(self) -> bool:
+        """Whether a further channel was tried."""
+        return any(attempt.number > 1 for attempt in self.attempts)
 
 
 @dataclass(frozen=True, slots=True)

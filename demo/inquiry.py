@@ -1,45 +1,44 @@
 """Asks every part of the system what it knows, once things have settled."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from temporalio.client import Client, WorkflowExecutionStatus
 
-from contracts.channels import Status
 from demo.evidence import Attempt, Enrolment, LedgerMessage, WorkflowState
-from demo.post import Handled
+from demo.play import Register
 from infra.http import ServiceClient
 
 _AT_ONCE = 12
-_RANKS = {status: rank for rank, status in enumerate(Status)}
 _ENDED = frozenset({WorkflowExecutionStatus.COMPLETED})
 _GOES_ON = frozenset({WorkflowExecutionStatus.RUNNING})
 
 
 class Inquiry:
-    """Reads the journeys service and Temporal. `user_ids`: profile id → user id."""
+    """Reads the journeys and channels services and Temporal."""
 
-    def __init__(self, *, journeys: ServiceClient, temporal: Client, user_ids: Mapping[str, str]) -> None:
+    def __init__(self, *, journeys: ServiceClient, channels: ServiceClient, temporal: Client, register: Register) -> None:
         self._journeys = journeys
+        self._channels = channels
         self._temporal = temporal
-        self._user_ids = user_ids
+        self._register = register
 
     async def enrolments(self, keys: Iterable[str]) -> tuple[Enrolment, ...]:
         """All of these journeys."""
-        found: list[Enrolment] = []
+        found: list[dict[str, Any]] = []
         for key in keys:
             after: str | None = None
             while True:
                 params: dict[str, str | int | float] = {"journey": key, "limit": 1000}
                 page = await self._journeys.get_json("/v1/enrolments", params=params | ({"after": after} if after else {}))
-                found += [self._enrolment(each) for each in page]
+                found += page
                 if len(page) < 1000:
                     break
                 after = page[-1]["id"]
-        return tuple(found)
+        await self._register.learn(each["profile_id"] for each in found)
+        return tuple(self._enrolment(each) for each in found)
 
     async def workflows(self) -> Mapping[str, WorkflowState]:
         """The newest run of each enrolment's workflow, by enrolment id (the last part of the workflow's id)."""
@@ -74,11 +73,25 @@ class Inquiry:
 
         return list(await asyncio.gather(*(one(id_) for id_ in ids)))
 
+    async def ledger(self, keys: Iterable[str]) -> tuple[LedgerMessage, ...]:
+        """The messages of these journeys, those that were skipped too."""
+        found: list[dict[str, Any]] = []
+        for key in keys:
+            params: dict[str, str | int | float] = {"journey": key, "limit": 200}
+            while True:
+                page = await self._channels.get_json("/v1/messages", params=params)
+                found += page["messages"]
+                if not page["next"]:
+                    break
+                params["before"] = page["next"]
+        await self._register.learn(each["profile_id"] for each in found)
+        return tuple(self._message(each) for each in found)
+
     def _enrolment(self, found: Mapping[str, Any]) -> Enrolment:
         return Enrolment(
             id=found["id"],
             journey=found["journey"],
-            user_id=self._user_ids.get(found["profile_id"], found["profile_id"]),
+            user_id=self._register.user_ids[found["profile_id"]],
             entry_key=found["entry_key"],
             state=found["state"],
             reason=found["reason"],
@@ -86,28 +99,25 @@ class Inquiry:
             waits_until=datetime.fromisoformat(found["due"]) if found["due"] else None,
         )
 
-
-def ledger_of(receipts: Iterable[Handled], purpose_of: Mapping[tuple[str, str], str]) -> tuple[LedgerMessage, ...]:
-    """The messages that a feed of receipts tells of, each attempt with the highest status it got."""
-    handled: dict[str, list[Handled]] = defaultdict(list)
-    for each in receipts:
-        handled[str(each.receipt.message_id)].append(each)
-    found = []
-    for id_, group in handled.items():
-        first = group[0].receipt
-        attempts: dict[str, Attempt] = {}
-        for each in sorted(group, key=lambda one: _RANKS[one.receipt.status]):
-            attempts[each.attempt] = Attempt(each.attempt, each.receipt.channel.value, each.receipt.status.value)
-        found.append(
-            LedgerMessage(
-                id=id_,
-                user_id=group[0].user_id,
-                enrolment=str(first.enrolment) if first.enrolment else "",
-                journey=first.journey,
-                step=first.step,
-                visit=first.visit,
-                purpose=purpose_of.get((first.journey, first.step), "marketing"),
-                attempts=tuple(attempts.values()),
+    def _message(self, found: Mapping[str, Any]) -> LedgerMessage:
+        attempts = tuple(
+            Attempt(
+                id=each["id"],
+                channel=each["channel"],
+                status="cancelled" if each["state"] == "cancelled" else each["status"],
+                number=each["number"],
+                because=each["because"],
             )
+            for each in found["attempts"]
         )
-    return tuple(found)
+        return LedgerMessage(
+            id=found["id"],
+            user_id=self._register.user_ids[found["profile_id"]],
+            enrolment=found["enrolment"] or "",
+            journey=found["journey"],
+            step=found["step"],
+            visit=found["visit"],
+            purpose=found["purpose"],
+            attempts=attempts,
+            reason=found["reason"] if found["decision"] == "skipped" else "",
+        )

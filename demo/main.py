@@ -13,6 +13,7 @@ from temporalio.client import Client
 from demo.catalogue import Catalogue, publish_examples
 from demo.folder import fresh
 from demo.inquiry import Inquiry
+from demo.people import populate
 from demo.play import Register, play, until
 from demo.post import Post
 from demo.review import Review, Reviewer, show, totals
@@ -24,10 +25,10 @@ from demo.town import Town
 from infra.http import ServiceClient
 from infra.local.system import LocalSystem
 
-START_SECONDS = 18.0
-"""Real seconds that starting takes, about: the days then end today. A slower machine ends some days later."""
-MOVING_IN_SECONDS = 5.0
-"""Real seconds between the end of the start and day one: publishing, moving in, two years of history."""
+START_SECONDS = 25.0
+"""Real seconds until day one, about: the days then end today. A slower machine ends some days later."""
+HISTORY_SECONDS = 3.0
+"""Real seconds in which the shop tells Reis of the two years before day one."""
 ROLE_ENV = {"REIS_LOG_LEVEL": "warning", "REIS_TIMEZONE": "Europe/London", "SANDBOX_STATUS_DELAY_SECONDS": "0.05"}
 
 
@@ -46,7 +47,7 @@ async def _run(settings: DemoSettings, console: Console) -> int:
     if aside is not None:
         console.print(f"The state of an earlier demo is set aside in {aside}.", style="dim")
     console.print(f"Starting the whole system; its state goes to {settings.data_dir} …")
-    start = datetime.now(UTC) - timedelta(days=DAYS) - timedelta(seconds=(START_SECONDS + MOVING_IN_SECONDS) * settings.factor)
+    start = datetime.now(UTC) - timedelta(days=DAYS) - timedelta(seconds=START_SECONDS * settings.factor)
     system = LocalSystem(
         settings.data_dir, clock_factor=settings.factor, clock_start=start, extra_env=ROLE_ENV, environ=harmless()
     )
@@ -72,13 +73,15 @@ class _Demo:
             self._client("sandbox") as sandbox,
         ):
             town, register = Town(sandbox), Register(profiles)
-            day_zero = system.clock.now() + timedelta(seconds=MOVING_IN_SECONDS * self._settings.factor)
-            script = write_script(self._settings.seed, day_zero)
+            await publish_examples(self._settings.data_dir)
+            people = populate(self._settings.seed, system.clock.now()).people
+            subscriptions = await town.settle(people, vapid_key=system.keys.vapid_public_key)
+            day_zero = system.clock.now() + timedelta(seconds=HISTORY_SECONDS * self._settings.factor)
+            script = write_script(self._settings.seed, day_zero, subscriptions)
             self._introduce(script)
             with Shop(write_key=system.keys.write_key, host=system.url("profiles"), profiles=profiles) as shop:
-                await self._move_in(script, shop, town)
-                await register.learn({person.id: None for person in script.population.people})
-                inquiry = Inquiry(journeys=journeys, temporal=await self._temporal(), user_ids=register.user_ids)
+                await self._remember(script, shop)
+                inquiry = Inquiry(journeys=journeys, channels=channels, temporal=await self._temporal(), register=register)
                 with open_screen(self._console, DAYS) as screen:
                     post = self._post(script, screen, town, channels, register)
                     reviewer = Reviewer(
@@ -88,15 +91,12 @@ class _Demo:
         show(review, script, self._catalogue, post, register.user_ids, self._console)
         return review
 
-    async def _move_in(self, script: Script, shop: Shop, town: Town) -> None:
-        """Everything before day one: definitions, homes, consents, past orders."""
-        await publish_examples(self._settings.data_dir)
-        people = script.population.people
-        subscriptions = await town.settle(people, vapid_key=self._system.keys.vapid_public_key, day_zero=script.day_zero)
-        for scripted in (*script.history, *subscriptions):
+    async def _remember(self, script: Script, shop: Shop) -> None:
+        """Everything before day one: who is known, what they agreed to, what they bought."""
+        for scripted in script.history:
             shop.send(scripted)
         await shop.flush()
-        await shop.tell_consents(people, script.day_zero)
+        await shop.tell_consents(script.population.people, script.day_zero)
 
     async def _days(self, script: Script, shop: Shop, post: Post, reviewer: Reviewer, screen: Screen) -> Review:
         async with asyncio.TaskGroup() as tasks:
@@ -116,7 +116,7 @@ class _Demo:
             channels=channels,
             screen=screen,
             names={person.id: person.name for person in script.population.people},
-            user_of=register.user_of,
+            register=register,
             template_of=self._catalogue.templates,
             day_zero=script.day_zero,
         )

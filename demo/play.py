@@ -1,7 +1,7 @@
 """Plays the script on the fast clock against a running system."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable
 from datetime import datetime
 
 from contracts.profiles import ProfileLookup, ProfilesFound
@@ -17,27 +17,19 @@ class Register:
     def __init__(self, profiles: ServiceClient) -> None:
         self._profiles = profiles
         self.user_ids: dict[str, str] = {}
+        """Profile id to user id; a profile without one is its own."""
 
-    async def user_of(self, profile_id: str) -> str:
-        """The user id of a profile; the profile's own id when it has none."""
-        if profile_id not in self.user_ids:
-            found = await self._profiles.post(
-                "/v1/profiles/lookup", ProfileLookup.model_validate({"ids": [profile_id]}), ProfilesFound
-            )
-            names = next((each.identities.get("user_id", ()) for each in found.profiles.values()), ())
-            self.user_ids[profile_id] = names[0] if names else profile_id
-        return self.user_ids[profile_id]
-
-    async def learn(self, user_ids: Mapping[str, object]) -> None:
-        """All of these at once, a few at a time."""
-        limit = asyncio.Semaphore(8)
-
-        async def one(user_id: str) -> None:
-            async with limit:
-                found = await self._profiles.get_json("/v1/profiles", params={"user_id": user_id})
-                self.user_ids[found["id"]] = user_id
-
-        await asyncio.gather(*(one(user_id) for user_id in user_ids))
+    async def learn(self, profile_ids: Iterable[str]) -> None:
+        """Fills `user_ids` for these."""
+        unknown = sorted(set(profile_ids) - self.user_ids.keys())
+        for start in range(0, len(unknown), 500):
+            batch = unknown[start : start + 500]
+            asked = ProfileLookup.model_validate({"ids": batch})
+            found = await self._profiles.post("/v1/profiles/lookup", asked, ProfilesFound)
+            for id_, profile in found.profiles.items():
+                self.user_ids[str(id_)] = next(iter(profile.identities.get("user_id", ())), str(id_))
+            for missing in batch:
+                self.user_ids.setdefault(missing, missing)
 
 
 async def play(script: Script, clock: Clock, shop: Shop) -> None:

@@ -1,7 +1,7 @@
 """Follows every message: what the channels service says of it, what reached whom, what they do with it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from contracts.channels import MESSAGE_RECEIPT, Receipt, Status
 from contracts.feed import FeedPage
 from demo.evidence import Letter
+from demo.play import Register
 from demo.reactions import Reaction, react
 from demo.screen import Screen, Sight
 from demo.town import Town
@@ -40,13 +41,13 @@ class Post:
         channels: ServiceClient,
         screen: Screen,
         names: Mapping[str, str],
-        user_of: Callable[[str], Awaitable[str]],
+        register: Register,
         template_of: Mapping[tuple[str, str], str],
         day_zero: datetime,
     ) -> None:
-        """`names`: user id → name; `user_of`: profile id → user id; `template_of`: (journey, step) → template."""
+        """`names`: user id → name; `template_of`: (journey, step) → template."""
         self._seed, self._clock, self._town, self._channels, self._screen = seed, clock, town, channels, screen
-        self._names, self._user_of, self._template_of, self._day_zero = names, user_of, template_of, day_zero
+        self._names, self._register, self._template_of, self._day_zero = names, register, template_of, day_zero
         self.receipts: list[Handled] = []
         self.letters: dict[str, Letter] = {}
         self._by_attempt: dict[str, Handled] = {}
@@ -75,10 +76,11 @@ class Post:
         while True:
             behind = {"after": self._cursor} if self._cursor else {}
             page = await self._channels.get("/v1/feed", FeedPage, params={"limit": 1000, **behind})
+            await self._register.learn(item.subject for item in page.items)
             for item in page.items:
                 if item.type == MESSAGE_RECEIPT:
                     receipt = Receipt.model_validate(item.data)
-                    handled = Handled(await self._user_of(item.subject), receipt.id.split(":")[0], receipt)
+                    handled = Handled(self._register.user_ids[item.subject], receipt.id.split(":")[0], receipt)
                     self.receipts.append(handled)
                     if receipt.status is Status.SENT:
                         self._by_attempt[handled.attempt] = handled

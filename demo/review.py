@@ -12,11 +12,11 @@ from rich.console import Console
 from demo.audit import Finding, audit
 from demo.catalogue import Catalogue
 from demo.evidence import Entrant, Evidence, LedgerMessage
-from demo.inquiry import Inquiry, ledger_of
+from demo.inquiry import Inquiry
 from demo.post import Post
 from demo.script import Script
 from demo.story import telling, told
-from demo.tables import journey_table, skip_reasons, step_rows, ways
+from demo.tables import journey_table, step_rows, ways
 from demo.town import Town
 from infra.clock import Clock
 
@@ -84,7 +84,7 @@ class Reviewer:
             ),
             enrolments=enrolments,
             workflows=workflows,
-            ledger=ledger_of(self._post.receipts, self._catalogue.purposes),
+            ledger=await self._inquiry.ledger(self._catalogue.journeys),
             letters=tuple(self._post.letters.values()),
             consents={person.id: person.consents for person in population},
             accepted=_accepted(stories),
@@ -119,9 +119,8 @@ def _accepted(stories: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 def show(review: Review, script: Script, catalogue: Catalogue, post: Post, user_ids: Mapping[str, str], console: Console) -> None:
     """A table per journey and the story with the most to tell."""
-    reasons = skip_reasons(review.stories)
     for key, journey in catalogue.journeys.items():
-        rows = step_rows(journey, review.stats[key], review.evidence.ledger, reasons[key])
+        rows = step_rows(journey, review.stats[key], review.evidence.ledger)
         console.print(journey_table(journey, review.stats[key], rows))
         console.print()
     if not review.stories:
@@ -135,8 +134,10 @@ def show(review: Review, script: Script, catalogue: Catalogue, post: Post, user_
 
 def totals(ledger: Sequence[LedgerMessage], letters: int) -> str:
     """One sentence about all messages."""
-    fell_back = sum(len({attempt.channel for attempt in message.attempts}) > 1 for message in ledger)
-    return f"{len(ledger)} messages, {letters} arrivals, {fell_back} fell back to another channel"
+    sent = [message for message in ledger if message.attempts]
+    fell_back = sum(message.fell_back for message in sent)
+    skipped = len(ledger) - len(sent)
+    return f"{len(sent)} messages went out ({letters} arrivals, {fell_back} fell back to another channel), {skipped} did not."
 
 
 def _zone(name: str | None) -> ZoneInfo:

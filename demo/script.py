@@ -1,8 +1,11 @@
 """Everything that will happen, fixed before it starts: a pure function of the seed and the first day."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from pydantic import JsonValue
 
 from demo.actions import Identify, Properties, Scripted, Track, in_order
 from demo.gatherings import Visit, gatherings, visits
@@ -46,13 +49,13 @@ class Script:
         return tuple(owner for owner in self.population.owners if enters(owner))
 
 
-def write_script(seed: int, day_zero: datetime) -> Script:
-    """The same script for the same seed and day zero (aware)."""
+def write_script(seed: int, day_zero: datetime, subscriptions: Mapping[str, JsonValue] = MappingProxyType({})) -> Script:
+    """The same script for the same seed and day zero (aware). `subscriptions`: browsers' push subscriptions by person."""
     population = populate(seed, day_zero)
     end = day_zero + timedelta(days=DAYS)
     planned = visits(seed, population.readers, gatherings(seed, day_zero, DAYS), day_zero)
     played = [
-        *_before(seed, population, day_zero),
+        *_before(seed, population, day_zero, subscriptions),
         *(scripted for visit in planned for scripted in visit.actions()),
         *(scripted for owner in population.owners for scripted in dog_days(seed, owner, end)),
     ]
@@ -66,9 +69,10 @@ def write_script(seed: int, day_zero: datetime) -> Script:
     )
 
 
-def _before(seed: int, population: Population, day_zero: datetime) -> Iterator[Scripted]:
+def _before(seed: int, population: Population, day_zero: datetime, subscriptions: Mapping[str, JsonValue]) -> Iterator[Scripted]:
     for person in population.people:
-        yield Scripted(day_zero - timedelta(days=800), Identify(person.id, person.traits()))
+        push: Properties = {"push_subscriptions": [subscriptions[person.id]]} if person.id in subscriptions else {}
+        yield Scripted(day_zero - timedelta(days=800), Identify(person.id, person.traits() | push))
     for reader in population.readers:
         yield from _past_books(seed, reader, day_zero)
     for owner in population.owners:

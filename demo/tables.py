@@ -28,23 +28,23 @@ class StepRow:
     outcome: str
 
 
-def step_rows(
-    journey: Journey, stats: Mapping[str, Any], ledger: Iterable[LedgerMessage], reasons: Mapping[str, Mapping[str, int]]
-) -> list[StepRow]:
-    """In the order of the definition. `reasons`: per step, why messages were not sent, and how often."""
+def step_rows(journey: Journey, stats: Mapping[str, Any], ledger: Iterable[LedgerMessage]) -> list[StepRow]:
+    """In the order of the definition."""
     counts = {each["step"]: each for each in stats["steps"]}
     sent: dict[str, Counter[str]] = defaultdict(Counter)
     fell_back: Counter[str] = Counter()
+    not_sent: dict[str, Counter[str]] = defaultdict(Counter)
     for message in ledger:
         if message.journey == journey.key:
-            sent[message.step].update({attempt.channel for attempt in message.attempts})
-            fell_back[message.step] += len({attempt.channel for attempt in message.attempts}) > 1
+            sent[message.step].update({attempt.channel for attempt in message.attempts if attempt.status != "cancelled"})
+            fell_back[message.step] += message.fell_back
+            if message.reason:
+                not_sent[message.step][message.reason] += 1
     rows = []
     for id_, step in journey.index.steps.items():
         count = counts.get(id_, {"kinds": {}, "choices": {}, "waiting_now": 0})
         reached = sum(count["kinds"].values())
-        why = reasons.get(id_, {})
-        rows.append(StepRow(id_, reached, sent[id_], fell_back[id_], why, count["waiting_now"], _outcome(step, count)))
+        rows.append(StepRow(id_, reached, sent[id_], fell_back[id_], not_sent[id_], count["waiting_now"], _outcome(step, count)))
     return rows
 
 
@@ -96,16 +96,6 @@ def _summary(stats: Mapping[str, Any]) -> str:
 def _indented(journey: Journey, step: str) -> str:
     depth = journey.index.places[step].path.count(".steps") - 0
     return "  " * max(0, depth - 1) + step
-
-
-def skip_reasons(stories: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Counter[str]]]:
-    """Journey → step → reason → how often a message was not sent."""
-    found: dict[str, dict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
-    for story in stories:
-        for line in story["lines"]:
-            if line["what"] == "skipped":
-                found[story["enrolment"]["journey"]][line["step"]][str(line["seen"].get("reason"))] += 1
-    return found
 
 
 def ways(journey: Journey, stats: Mapping[str, Any], stories: Iterable[Mapping[str, Any]]) -> dict[str, int]:

@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from pydantic import JsonValue
 
-from demo.actions import Identify, Scripted
 from demo.evidence import Letter, Withdrawal
 from demo.people import Person
 from demo.reactions import Reaction
@@ -28,18 +27,13 @@ class Town:
         self._limit = asyncio.Semaphore(_AT_ONCE)
         self.withdrawals: list[Withdrawal] = []
 
-    async def settle(self, people: Iterable[Person], *, vapid_key: str, day_zero: datetime) -> list[Scripted]:
+    async def settle(self, people: Iterable[Person], *, vapid_key: str) -> dict[str, JsonValue]:
         """Everybody moves in; phones that are off and mailboxes that are gone are made so.
 
-        Answers what the shop's page then sends for browsers that subscribed to web push.
+        Answers the push subscriptions of those whose browsers have one, by person.
         """
         found = await asyncio.gather(*(self._move_in(person, vapid_key) for person in people))
-        at = day_zero - timedelta(days=1)
-        return [
-            Scripted(at, Identify(person.id, {"push_subscriptions": [subscription]}))
-            for person, subscription in found
-            if subscription is not None
-        ]
+        return {person.id: subscription for person, subscription in found if subscription is not None}
 
     async def react(self, letter: Letter, reaction: Reaction) -> bool:
         """Does it; False when the message never arrived or has no link."""

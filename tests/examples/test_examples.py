@@ -11,7 +11,6 @@ import pytest
 
 from conditions import parse_condition
 from contracts.channels import Channel
-from contracts.profiles import Profile
 from demo.gatherings import Visit
 from demo.people import Person
 from demo.script import Script, write_script
@@ -24,6 +23,7 @@ from services.segments.schemas import ComputedDraft, SegmentDraft
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SHOPS = ("publisher", "petshop")
+_ID = UUID(int=1)
 URL = "http://127.0.0.1:8003/u/token"
 
 
@@ -79,12 +79,6 @@ def test_segments_and_computed_traits_are_what_the_service_takes() -> None:
         ComputedDraft.model_validate({name: value for name, value in body.items() if name != "key"})
 
 
-def _profile(traits: dict[str, Any]) -> Profile:
-    return Profile(
-        id=UUID(int=1), traits=traits, identities={}, consents=(), version=1, created_at=datetime(2026, 1, 1, tzinfo=UTC)
-    )
-
-
 def _texts(template: Compiled, context: Mapping[str, Any]) -> dict[str, str]:
     return {
         f"{channel}.{name}": text
@@ -112,7 +106,7 @@ def test_templates_render_for_the_demos_people_with_nothing_missing(script: Scri
             weekend = bool(properties)
             if weekend != (EXAMPLES / "publisher" / "templates" / f"{key}.json").exists():
                 continue
-            context = render_context(_profile(traits), {"entry": {"properties": properties}}, "any", URL)
+            context = render_context(_ID, traits, {"entry": {"properties": properties}}, "any", URL)
             for place, text in _texts(template, context).items():
                 assert "{{" not in text, (key, place)
                 assert "{%" not in text, (key, place)
@@ -124,12 +118,12 @@ def test_templates_render_for_the_demos_people_with_nothing_missing(script: Scri
 def test_templates_render_for_somebody_of_whom_nothing_is_known() -> None:
     when = {"starts_at": "2026-06-12T18:00:00+01:00"}
     for key, template in templates().items():
-        texts = _texts(template, render_context(_profile({}), {"entry": {"properties": when}}, "any", URL))
+        texts = _texts(template, render_context(_ID, {}, {"entry": {"properties": when}}, "any", URL))
         assert all(text.strip() for place, text in texts.items() if not place.endswith(("unsubscribe_url", "content_sid"))), key
 
 
 def test_every_email_can_be_unsubscribed_from_and_every_text_says_how_to_stop() -> None:
-    context = render_context(_profile({}), {"entry": {"properties": {"starts_at": "2026-06-12T18:00:00+01:00"}}}, "any", URL)
+    context = render_context(_ID, {}, {"entry": {"properties": {"starts_at": "2026-06-12T18:00:00+01:00"}}}, "any", URL)
     for key, template in templates().items():
         texts = _texts(template, context)
         for channel in template.sources:
@@ -153,5 +147,5 @@ def test_the_reminder_names_the_local_time_of_the_place() -> None:
         "venue": "The Reading Room",
         "city": "London",
     }
-    context = render_context(_profile({"first_name": "Anna"}), {"entry": {"properties": properties}}, "any", URL)
+    context = render_context(_ID, {"first_name": "Anna"}, {"entry": {"properties": properties}}, "any", URL)
     assert "Friday, 12 June at 18:00" in _texts(templates()["event-reminder"], context)["sms.body"]
