@@ -104,5 +104,5 @@ class CustomerPage:
         return sum(s.unread for s in self.whatsapp)
 
     @property
-    def clock(self) -> datetime | None:
+    def clock(self) -> datetime:
         return datetime.now().astimezone()

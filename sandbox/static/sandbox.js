@@ -48,6 +48,7 @@ let again = false;
 async function refresh() {
   if (running) { again = true; return; }
   running = true;
+  const began = performance.now();
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -70,8 +71,10 @@ async function refresh() {
   } catch {
     // The server is restarting; the event stream comes back by itself and calls again.
   } finally {
+    // In a flood of messages the page must not become the server's main customer.
+    const pause = again ? 4 * (performance.now() - began) : 0;
     running = false;
-    if (again) { again = false; refresh(); }
+    if (again) { again = false; setTimeout(refresh, pause); }
   }
 }
 

@@ -12,7 +12,7 @@ import httpx
 import orjson
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
-from twilio.rest import Client
+from twilio.rest import Client  # type: ignore[import-untyped]
 
 from sandbox.app import build
 from sandbox.settings import SandboxSettings

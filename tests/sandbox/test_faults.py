@@ -7,10 +7,10 @@ import httpx
 import pytest
 import requests
 from py_vapid import Vapid02
-from twilio.base.exceptions import TwilioRestException
-from twilio.http.http_client import TwilioHttpClient
+from twilio.base.exceptions import TwilioRestException  # type: ignore[import-untyped]
+from twilio.http.http_client import TwilioHttpClient  # type: ignore[import-untyped]
 
-from tests.sandbox.support import Receiver, Sandbox, in_thread
+from tests.sandbox.support import Receiver, Sandbox, in_thread, until
 from tests.sandbox.test_push import push, subscribe, vapid
 from tests.sandbox.test_sendgrid import mail, post
 from tests.sandbox.test_twilio import ADA, SHOP, refused, send
@@ -43,7 +43,7 @@ async def test_after_an_answer_that_never_came_the_callback_tells_the_outcome(
 ) -> None:
     await sandbox.post("/api/faults", {"effect": "timeout", "recorded": True, "to": ADA})
     client = sandbox.twilio()
-    client.http_client = TwilioHttpClient(timeout=0.3)
+    client.http_client = TwilioHttpClient(timeout=1)
     params = {"to": ADA, "from_": SHOP, "body": "x", "status_callback": f"{receiver_url}/status?attempt=a-1"}
     with pytest.raises(requests.exceptions.Timeout):
         await in_thread(lambda: client.messages.create(**params))
@@ -79,7 +79,7 @@ async def test_a_dropped_callback_never_comes_and_a_late_one_comes_last(
 ) -> None:
     await sandbox.post("/api/faults", {"effect": "drop_callback", "times": 1})
     dropped = await send(sandbox, status_callback=f"{receiver_url}/status")
-    await sandbox.post("/api/faults", {"effect": "delay_callback", "seconds": 0.3, "times": 1})
+    await sandbox.post("/api/faults", {"effect": "delay_callback", "seconds": 1.5, "times": 1})
     late = await send(sandbox, status_callback=f"{receiver_url}/status")
     prompt = await send(sandbox, status_callback=f"{receiver_url}/status")
     await receiver.until(
@@ -92,9 +92,13 @@ async def test_a_dropped_callback_never_comes_and_a_late_one_comes_last(
 
 
 async def test_a_delayed_answer_is_overtaken(sandbox: Sandbox) -> None:
-    await sandbox.post("/api/faults", {"effect": "delay", "seconds": 0.5, "to": "slow@example.com"})
+    await sandbox.post("/api/faults", {"effect": "delay", "seconds": 1.5, "to": "slow@example.com"})
     slow = asyncio.create_task(post(sandbox, mail("slow@example.com")))
-    await asyncio.sleep(0)
+
+    async def struck() -> bool:
+        return bool((await sandbox.get("/api/faults"))[0]["hits"])
+
+    await until(struck)
     assert (await post(sandbox, mail())).status_code == 202
     assert not slow.done()
     assert (await slow).status_code == 202

@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-from twilio.base.exceptions import TwilioRestException
-from twilio.request_validator import RequestValidator
-from twilio.rest.api.v2010.account.message import MessageInstance
+from twilio.base.exceptions import TwilioRestException  # type: ignore[import-untyped]
+from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]
+from twilio.rest.api.v2010.account.message import MessageInstance  # type: ignore[import-untyped]
 
 from tests.sandbox.conftest import StartSandbox
 from tests.sandbox.support import Received, Receiver, Sandbox, in_thread, until
