@@ -28,12 +28,12 @@ def any_free() -> int:
 
 def choose(*, setting: str, fixed: int | None, preferred: int, taken: Collection[int]) -> int:
     """`fixed` if a setting gave it (PortTakenError when in use), else the first free one from `preferred` on that is
-    not among `taken`."""
+    not among `taken`; `preferred` 0 leaves the choice to the system."""
     if fixed is not None:
         if fixed in taken or not is_free(fixed):
             raise PortTakenError(fixed, setting)
         return fixed
-    for port in range(preferred, min(preferred + 200, 65536)):
+    for port in range(preferred or 65536, min(preferred + 200, 65536)):
         if port not in taken and is_free(port):
             return port
     return any_free()

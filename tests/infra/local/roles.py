@@ -8,10 +8,10 @@ from infra.roles import Role, registry
 from infra.settings import Settings
 
 _ME = "tests.infra.local.roles"
-TINY = registry((Role("first", _ME, 18101), Role("second", _ME, 18102, after=("first",))))
-WITH_PARTS = registry((Role("first", _ME, 18103, database=True, temporal=True),))
-STUBBORN = registry((Role("stubborn", "tests.infra.local.stubborn", 18105, stop_seconds=0.5),))
-BROKEN = registry((Role("broken", "tests.infra.local.no_such_module", 18104),))
+TINY = registry((Role("first", _ME, 0), Role("second", _ME, 0, after=("first",))))
+WITH_PARTS = registry((Role("first", _ME, 0, database=True, temporal=True),))
+STUBBORN = registry((Role("stubborn", "tests.infra.local.stubborn", 0, stop_seconds=0.5),))
+BROKEN = registry((Role("broken", "tests.infra.local.no_such_module", 0),))
 
 
 async def main(settings: Settings) -> None:
