@@ -62,6 +62,15 @@ class SandboxSettings(BaseSettings):
             raise ValueError("the sandbox accepts anybody's customers: it listens on loopback addresses only")
         return host
 
+    @field_validator("reis_links")
+    @classmethod
+    def _known_fields_only(cls, link: str | None) -> str | None:
+        try:
+            (link or "").format_map({"id": "", "email": "", "phone": ""})
+        except (KeyError, IndexError, ValueError):
+            raise ValueError("only {id}, {email} and {phone} can be filled in") from None
+        return link
+
     @model_validator(mode="after")
     def _default_public_url(self) -> Self:
         if not self.public_url:

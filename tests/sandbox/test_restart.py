@@ -207,6 +207,11 @@ async def test_a_killed_sandbox_still_pays_the_callbacks_it_owes(killable: Killa
     assert await killable.kill(signal.SIGTERM) == -signal.SIGTERM  # uvicorn stops in order, then passes the signal on
 
 
+def test_a_journey_link_with_an_unknown_field_is_refused_at_start() -> None:
+    with pytest.raises(ValidationError, match="only {id}, {email} and {phone}"):
+        SandboxSettings(reis_links="http://127.0.0.1/{name}")
+
+
 def test_the_sandbox_listens_on_loopback_only() -> None:
     with pytest.raises(ValidationError, match="loopback"):
         SandboxSettings(host="0.0.0.0")
