@@ -38,13 +38,12 @@ async def call(
     headers: Mapping[str, str] | None = None,
     params: Mapping[str, str] | None = None,
     data: Mapping[str, str] | bytes | None = None,
-    auth: aiohttp.BasicAuth | None = None,
 ) -> Answer:
     """Makes one request within `timeout` real seconds. Answers below 500 except 429; raises `NotTaken` or `NoAnswer`."""
     limits = aiohttp.ClientTimeout(total=timeout, connect=min(timeout, 5.0))
     try:
         async with session.request(
-            method, url, headers=headers, params=params, data=data, auth=auth, timeout=limits, allow_redirects=False
+            method, url, headers=headers, params=params, data=data, timeout=limits, allow_redirects=False
         ) as response:
             answer = Answer(response.status, response.headers, await response.text())
     except (aiohttp.ClientError, TimeoutError, OSError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from base64 import b64encode
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -55,10 +56,9 @@ class SessionHttpClient(AsyncHttpClient):  # type: ignore[misc]
             method.upper(),
             url,
             timeout=timeout or self._timeout,
-            headers=headers,
+            headers={**(headers or {}), **_authorization(auth)},
             params=params,
             data=orjson.dumps(data) if is_json and data is not None else data,
-            auth=aiohttp.BasicAuth(*auth) if auth else None,
         )
         return Response(answer.status, answer.text, answer.headers)
 
@@ -128,6 +128,10 @@ class TwilioMessages:
             if content.content_sid or (found.body or "").strip() == content.body.strip():
                 return Accepted(provider_id=found.sid)
         return Lookup.ABSENT
+
+
+def _authorization(auth: tuple[str, str] | None) -> dict[str, str]:
+    return {"Authorization": "Basic " + b64encode(":".join(auth).encode()).decode()} if auth else {}
 
 
 def _addressed(channel: Channel, number: str) -> str:

@@ -164,7 +164,9 @@ def _try(
         return No(TEMPLATE_ERROR, f"the template {template.key!r} has no part for it")
     url = policy.links.url(Unsubscribe(person.profile.id, wish.message_id, channel, wish.purpose))
     try:
-        content = template.render(channel, render_context(person.profile.id, person.profile.traits, wish.context, wish.journey, url))
+        content = template.render(
+            channel, render_context(person.profile.id, person.profile.traits, wish.context, wish.journey, url)
+        )
     except RenderFailed as error:
         return No(TEMPLATE_ERROR, str(error))
     if isinstance(content, EmailContent) and wish.purpose != Purpose.TRANSACTIONAL:

@@ -144,7 +144,11 @@ class Delivery:
         """Makes the call, unless this process slept so long that the lease could end during it."""
         if asyncio.get_running_loop().time() > deadline:
             return Refused(code="not_taken", permanent=False, detail="the dispatcher was held up")
-        outcome = await self._provider.adapter.send(claim.message)
+        try:
+            outcome = await self._provider.adapter.send(claim.message)
+        except Exception as error:  # noqa: BLE001  one message that an adapter stumbles over must not stop the others
+            log.error("dispatch.adapter_failed", attempt=str(claim.id), error=type(error).__name__)
+            outcome = Unknown(why=f"the adapter failed: {type(error).__name__}")
         match outcome:
             case Accepted():
                 self._provider.pace.succeeded()
