@@ -28,8 +28,11 @@ _DESCRIPTION = "Who belongs to which segment, in real time and to the instant; c
 _PAGE = 500
 
 
-def create_app(*, database: Database, profiles: ServiceClient, keyring: KeyRing, clock: Clock) -> FastAPI:
-    """The app. Its lifespan follows the profiles feed, keeps timed memberships exact and computes new definitions."""
+def create_app(*, database: Database, profiles: ServiceClient, keyring: KeyRing, clock: Clock, patience: float = 5.0) -> FastAPI:
+    """The app. Its lifespan follows the profiles feed, keeps timed memberships exact and computes new definitions.
+
+    `patience` is how many real seconds a question waits for the position that its asker has seen.
+    """
     outbox = Outbox("segments", database)
     definitions = DefinitionCache()
     memberships = Memberships(outbox)
@@ -37,7 +40,7 @@ def create_app(*, database: Database, profiles: ServiceClient, keyring: KeyRing,
     follower = ProfilesFollower(definitions=definitions, memberships=memberships, clock=clock, wake=timer.wake)
     consumer = FeedConsumer(feed="profiles", reader="segments", client=profiles, database=database, effect=follower, page=_PAGE)
     rebuilder = Rebuilder(database=database, definitions=definitions, memberships=memberships, clock=clock, wake=timer.wake)
-    waiter = Waiter(consumer)
+    waiter = Waiter(consumer, patience=patience)
     census = Census(database=database, definitions=definitions, clock=clock)
     catalogue = Catalogue(database=database, definitions=definitions, rebuilder=rebuilder, clock=clock)
     return create_service(
@@ -59,9 +62,7 @@ def create_app(*, database: Database, profiles: ServiceClient, keyring: KeyRing,
 async def main(settings: Settings) -> None:
     """Runs the role `segments` until it is stopped."""
     configure_logging(settings, "segments")
-    database = Database(
-        service_url(settings.database_url.get_secret_value(), "segments"), pool_size=settings.database_pool
-    )
+    database = Database(service_url(settings.database_url.get_secret_value(), "segments"), pool_size=settings.database_pool)
     profiles = ServiceClient("profiles", settings.profiles_url, key=settings.service_key.get_secret_value())
     app = create_app(database=database, profiles=profiles, keyring=KeyRing.parse(settings.api_keys), clock=settings.clock())
     await serve(app, settings)

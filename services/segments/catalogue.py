@@ -22,10 +22,11 @@ _PATIENCE = 10.0  # real seconds that a change waits for the population to be co
 _NOBODY: dict[str, JsonValue] = {"any": []}
 
 _COLUMNS = "key, version, name, description, condition, computed, created_at, updated_at"
-_ONE = text(f"SELECT {_COLUMNS} FROM segment WHERE key = :key AND NOT deleted")  # noqa: S608  # constants only
-_ALL = text(f"SELECT {_COLUMNS} FROM segment WHERE NOT deleted ORDER BY key")  # noqa: S608
+_ONE = text(f"SELECT {_COLUMNS} FROM segment WHERE key = :key AND NOT deleted")  # constants only
+_ALL = text(f"SELECT {_COLUMNS} FROM segment WHERE NOT deleted ORDER BY key")
 _VERSIONS = text(
-    "SELECT version, name, description, condition, deleted, created_at, created_by FROM segment_version WHERE key = :key ORDER BY version"
+    "SELECT version, name, description, condition, deleted, created_at, created_by FROM segment_version "
+    "WHERE key = :key ORDER BY version"
 )
 _PUT = text(
     "INSERT INTO segment (key, version, name, description, condition, deleted, created_at, updated_at, computed) "
@@ -58,7 +59,11 @@ class Catalogue:
             definitions = await self._definitions.locked(session)
             check_segments(draft.condition, "$.condition", definitions, key)
             known = (await session.execute(_ONE, {"key": key})).first()
-            if known is None or (known.name, known.description, known.condition) != (draft.name, draft.description, draft.condition):
+            if known is None or (known.name, known.description, known.condition) != (
+                draft.name,
+                draft.description,
+                draft.condition,
+            ):
                 await self._write(session, key, draft, deleted=False, by=by)
         await self._compute(key)
         return await self.get(key)
@@ -90,12 +95,19 @@ class Catalogue:
             rows = (await session.execute(_VERSIONS, {"key": key})).all()
         if not rows:
             raise NotFound("segment", key)
-        return SegmentVersions(versions=tuple(SegmentVersion.model_validate(dict(row._mapping)) for row in rows))
+        return SegmentVersions(versions=tuple(SegmentVersion.model_validate(row, from_attributes=True) for row in rows))
 
     async def _write(self, session: AsyncSession, key: str, draft: SegmentDraft, *, deleted: bool, by: str) -> None:
         now: datetime = self._clock.now()
         condition = orjson.dumps(draft.condition).decode()
-        values = {"key": key, "name": draft.name, "description": draft.description, "condition": condition, "deleted": deleted, "now": now}
+        values = {
+            "key": key,
+            "name": draft.name,
+            "description": draft.description,
+            "condition": condition,
+            "deleted": deleted,
+            "now": now,
+        }
         version = (await session.execute(_PUT, values)).scalar_one()
         await session.execute(_REMEMBER, {**values, "version": version, "by": by})
         await session.execute(_REVISE)

@@ -13,16 +13,27 @@ from infra.db import Database
 from infra.errors import NotFound
 from services.segments.definitions import DefinitionCache
 from services.segments.reading import check_segments, read_condition
-from services.segments.schemas import Count, Member, Members, MembershipEntry, ProfileMembership, ProfileMemberships, Query, QueryAnswer
+from services.segments.schemas import (
+    Count,
+    Member,
+    Members,
+    MembershipEntry,
+    ProfileMembership,
+    ProfileMemberships,
+    Query,
+    QueryAnswer,
+)
 from services.segments.sql import compile_condition
 
 _COUNT = "SELECT count(*) FILTER (WHERE {condition}) AS matching, count(*) AS population FROM person AS p"
 _IDS = (
-    "SELECT p.profile_id FROM person AS p WHERE {condition} AND (CAST(:after AS uuid) IS NULL OR p.profile_id > CAST(:after AS uuid)) "
+    "SELECT p.profile_id FROM person AS p WHERE {condition} "
+    "AND (CAST(:after AS uuid) IS NULL OR p.profile_id > CAST(:after AS uuid)) "
     "ORDER BY p.profile_id LIMIT :limit"
 )
 _MEMBER_COUNT = text(
-    "SELECT (SELECT count(*) FROM membership WHERE segment = :key AND member) AS matching, (SELECT count(*) FROM person) AS population"
+    "SELECT (SELECT count(*) FROM membership WHERE segment = :key AND member) AS matching, "
+    "(SELECT count(*) FROM person) AS population"
 )
 _MEMBERS = text(
     "SELECT profile_id, since, number FROM membership WHERE segment = :key AND member "
@@ -84,7 +95,9 @@ class Census:
             survivor: UUID = (await session.execute(_SURVIVOR, {"id": profile_id})).scalar() or profile_id
             histories: dict[str, list[MembershipEntry]] = defaultdict(list)
             for row in (await session.execute(_HISTORY, {"id": survivor})).all():
-                histories[row.segment].append(MembershipEntry(member=row.member, at=row.at, number=row.number, version=row.version))
+                histories[row.segment].append(
+                    MembershipEntry(member=row.member, at=row.at, number=row.number, version=row.version)
+                )
             member_of = set((await session.execute(_NOW_MEMBER, {"id": survivor})).scalars())
         memberships = tuple(
             ProfileMembership(segment=segment, member=segment in member_of, history=tuple(entries))

@@ -80,7 +80,7 @@ def number_is(test: NumberIs, value: str, binds: Binds) -> str:
 
 
 def _same(value: str, operand: object, binds: Binds) -> str:
-    """jsonb's equality is ours: by type, numbers by size (1 = 1.0), texts by their bytes."""
+    """Jsonb's equality is ours: by type, numbers by size (1 = 1.0), texts by their bytes."""
     return f"coalesce({value} = {binds.add(_json(operand), 'jsonb')}, false)" if _is_scalar(operand) else FALSE
 
 
@@ -98,7 +98,7 @@ def _ordered(sign: str, value: str, operand: object, binds: Binds) -> str:
     if not isinstance(operand, str):
         test = f"CAST({value} AS numeric) {sign} {binds.add(_decimal(operand), 'numeric')}"
         return f"coalesce(CASE jsonb_typeof({value}) WHEN 'number' THEN {test} ELSE false END, false)"
-    by_text = f'({value} #>> \'{{}}\') COLLATE "C" {sign} {binds.add(operand, "text")}'
+    by_text = f"({value} #>> '{{}}') COLLATE \"C\" {sign} {binds.add(operand, 'text')}"
     moment = parse_instant(operand)
     if moment is not None:
         by_time = f"json_instant({value}) {sign} {binds.add(moment, 'timestamptz')}"

@@ -33,7 +33,7 @@ class ComputedTrait:
         return Duration.parse(self.definition.add) if isinstance(self.definition.add, str) else None
 
     def value(self, events: Sequence[EventFact]) -> JsonValue:
-        """The value from these events of a person (others are passed over); None where there is none. Dates are ISO 8601 in UTC."""
+        """The value from these events of a person (others are passed over); None where there is none. Dates are ISO 8601, UTC."""
         counted = [event for event in events if event.name == self.definition.event and self._passes(event.properties)]
         counted.sort(key=lambda event: (event.timestamp, event.id))
         match self.definition.take:

@@ -21,7 +21,8 @@ from services.segments.schemas import ComputedDraft, ComputedList, ComputedView
 _ALL = text("SELECT key, definition, version, updated_at FROM computed_trait ORDER BY key")
 _ONE = text("SELECT key, definition, version, updated_at FROM computed_trait WHERE key = :key")
 _PUT = text(
-    "INSERT INTO computed_trait (key, definition, version, updated_at, updated_by) VALUES (:key, CAST(:definition AS jsonb), 1, :now, :by) "
+    "INSERT INTO computed_trait (key, definition, version, updated_at, updated_by) "
+    "VALUES (:key, CAST(:definition AS jsonb), 1, :now, :by) "
     "ON CONFLICT (key) DO UPDATE SET definition = excluded.definition, version = computed_trait.version + 1, "
     "updated_at = excluded.updated_at, updated_by = excluded.updated_by WHERE computed_trait.definition <> excluded.definition"
 )
@@ -71,11 +72,13 @@ class ComputedTraits:
             names = {trait.definition.event for trait in traits}
             events = await events_of(session, lookup.profile_ids, names) if names else {}
         found = {
-            profile_id: {trait.key: trait.value(events.get(profile_id, ())) for trait in traits} for profile_id in lookup.profile_ids
+            profile_id: {trait.key: trait.value(events.get(profile_id, ())) for trait in traits}
+            for profile_id in lookup.profile_ids
         }
         return Computed(
             traits={
-                profile_id: {key: value for key, value in values.items() if value is not None} for profile_id, values in found.items()
+                profile_id: {key: value for key, value in values.items() if value is not None}
+                for profile_id, values in found.items()
             }
         )
 
@@ -90,9 +93,13 @@ def _check(draft: ComputedDraft) -> None:
         read_filter(draft.where, "$.where")
     flaws = []
     if draft.take in ("sum", "min", "max") and draft.property is None:
-        flaws.append(Flaw(path="$.property", message=f"is missing: {draft.take!r} of what?", remedy="name a property of the event"))
+        flaws.append(
+            Flaw(path="$.property", message=f"is missing: {draft.take!r} of what?", remedy="name a property of the event")
+        )
     if draft.take == "count" and draft.property is not None:
-        flaws.append(Flaw(path="$.property", message="events are counted, not a property", remedy="leave it out; filter with 'where'"))
+        flaws.append(
+            Flaw(path="$.property", message="events are counted, not a property", remedy="leave it out; filter with 'where'")
+        )
     if draft.take in ("count", "sum") and draft.add is not None:
         flaws.append(Flaw(path="$.add", message=f"{draft.take!r} yields a number, which is no date", remedy="leave it out"))
     if isinstance(draft.add, str):

@@ -18,13 +18,11 @@ from infra.feed.consumer import FeedConsumer
 from infra.feed.cursor import Cursor
 from services.segments.facts import Needs, load_people
 
-_PATIENCE = 5.0  # real seconds
-
 
 class Waiter:
     """Waits until the profiles feed is applied up to where the asker has seen it."""
 
-    def __init__(self, consumer: FeedConsumer, *, patience: float = _PATIENCE) -> None:
+    def __init__(self, consumer: FeedConsumer, *, patience: float) -> None:
         self._consumer = consumer
         self._patience = patience
 
@@ -58,7 +56,9 @@ class Evaluator:
             needs.add(item.profile_id, condition, now)
         async with self._database.read() as session:
             people = await load_people(session, needs)
-        answers = (evaluate(condition, people[item.profile_id], now) for item, condition in zip(batch.items, conditions, strict=True))
+        answers = (
+            evaluate(condition, people[item.profile_id], now) for item, condition in zip(batch.items, conditions, strict=True)
+        )
         return Evaluated(
             results=tuple(EvaluatedItem(matches=one.matches, seen=one.seen, next_change=one.next_change) for one in answers)
         )
@@ -82,5 +82,7 @@ def _cursor(position: str, number: int) -> Cursor:
     try:
         return Cursor.parse(position)
     except BadInput as error:
-        flaw = Flaw(path=f"$.items[{number}].position", message=f"{position!r} is no cursor", remedy="send a cursor of the profiles feed")
+        flaw = Flaw(
+            path=f"$.items[{number}].position", message=f"{position!r} is no cursor", remedy="send a cursor of the profiles feed"
+        )
         raise BadInput([flaw], "the position") from error

@@ -26,7 +26,9 @@ _EVENTS = text(
     "FROM unnest(CAST(:ids AS uuid[]), CAST(:names AS text[]), CAST(:since AS timestamptz[])) AS w(profile_id, name, since) "
     "JOIN event AS e ON e.profile_id = w.profile_id AND e.name = w.name AND e.timestamp >= w.since"
 )
-_MEMBERSHIPS = text("SELECT profile_id, segment FROM membership WHERE profile_id = ANY(:ids) AND segment = ANY(:segments) AND member")
+_MEMBERSHIPS = text(
+    "SELECT profile_id, segment FROM membership WHERE profile_id = ANY(:ids) AND segment = ANY(:segments) AND member"
+)
 
 
 @dataclass(slots=True)
@@ -48,7 +50,11 @@ class Needs:
                 case InSegment():
                     self.segments.add(happened.segment)
                 case Happened():
-                    since = _EVER if happened.within is None else max(_EVER + timedelta(1), now - happened.within.longest) - timedelta(1)
+                    since = (
+                        _EVER
+                        if happened.within is None
+                        else max(_EVER + timedelta(1), now - happened.within.longest) - timedelta(1)
+                    )
                     for profile_id in profile_ids:
                         wanted = (profile_id, happened.event)
                         self.events[wanted] = min(since, self.events.get(wanted, since))
@@ -57,7 +63,7 @@ class Needs:
 
 
 async def load_people(session: AsyncSession, needs: Needs) -> Mapping[UUID, Person]:
-    """The people with the facts needed, by the id asked for; a merged id answers with the survivor, an unknown one with no facts."""
+    """The people with the facts needed, by the id asked for; a merged one is the survivor, an unknown one has none."""
     rows = (await session.execute(_PEOPLE, {"ids": list(needs.people)})).all()
     known = {row.id: row for row in rows}
     wanted: dict[tuple[UUID, str], datetime] = {}

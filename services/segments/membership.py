@@ -26,7 +26,9 @@ SELECT q.profile_id, q.matches, m.number, m.member, m.since, m.recheck_at FROM
   LEFT JOIN membership AS m ON m.segment = :segment AND m.profile_id = q.profile_id
 WHERE q.matches <> coalesce(m.member, false) OR m.recheck_at IS NOT NULL
 """
-_STATES = text("SELECT profile_id, member, since, number, recheck_at FROM membership WHERE segment = :segment AND profile_id = ANY(:ids)")
+_STATES = text(
+    "SELECT profile_id, member, since, number, recheck_at FROM membership WHERE segment = :segment AND profile_id = ANY(:ids)"
+)
 _WRITE = text(
     "INSERT INTO membership (segment, profile_id, member, since, number, recheck_at) "
     "SELECT :segment, * FROM unnest(CAST(:ids AS uuid[]), CAST(:members AS boolean[]), CAST(:since AS timestamptz[]), "
@@ -126,7 +128,7 @@ async def _by_query(session: AsyncSession, segment: Segment, people: Mapping[UUI
     steps: dict[UUID, Step] = {}
     for row in (await session.execute(predicate.statement(_CHANGED), parameters)).all():
         old = None if row.number is None else State(row.member, row.since, row.number, row.recheck_at)
-        step = _step(old, row.matches, None, people[row.profile_id])
+        step = _step(old, people[row.profile_id], member=row.matches, recheck_at=None)
         if step is not None:
             steps[row.profile_id] = step
     return steps
@@ -141,13 +143,13 @@ async def _by_python(session: AsyncSession, segment: Segment, people: Mapping[UU
     steps: dict[UUID, Step] = {}
     for profile_id, at in people.items():
         answer = evaluate(segment.condition, persons[profile_id], at)
-        step = _step(before.get(profile_id), answer.matches, answer.next_change, at)
+        step = _step(before.get(profile_id), at, member=answer.matches, recheck_at=answer.next_change)
         if step is not None:
             steps[profile_id] = step
     return steps
 
 
-def _step(old: State | None, member: bool, recheck_at: datetime | None, at: datetime) -> Step | None:
+def _step(old: State | None, at: datetime, *, member: bool, recheck_at: datetime | None) -> Step | None:
     """From the state known to the one true at `at`; None when there is nothing to write."""
     known = old or State(member=False, since=at, number=0, recheck_at=None)
     if known.member == member:

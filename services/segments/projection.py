@@ -33,6 +33,24 @@ _EVENTS = text(
     "AS r(id text, profile_id uuid, name text, timestamp timestamptz, properties jsonb) ON CONFLICT (id) DO NOTHING"
 )
 
+_MERGE = (
+    text("UPDATE merge SET survivor = :survivor WHERE survivor = :merged"),
+    text(
+        "INSERT INTO merge (merged, survivor) VALUES (:merged, :survivor) ON CONFLICT (merged) DO UPDATE SET survivor = :survivor"
+    ),
+    text("UPDATE event SET profile_id = :survivor WHERE profile_id = :merged"),
+    text(
+        "INSERT INTO membership AS ours (segment, profile_id, member, since, number, recheck_at) "
+        "SELECT segment, :survivor, member, since, number, recheck_at FROM membership WHERE profile_id = :merged "
+        "ON CONFLICT (segment, profile_id) DO UPDATE SET member = ours.member OR excluded.member, "
+        "since = CASE WHEN ours.member = excluded.member THEN least(ours.since, excluded.since) "
+        "WHEN ours.member THEN ours.since ELSE excluded.since END, number = greatest(ours.number, excluded.number)"
+    ),
+    text("DELETE FROM membership WHERE profile_id = :merged"),
+    text("UPDATE membership_history SET profile_id = :survivor WHERE profile_id = :merged"),
+    text("DELETE FROM person WHERE profile_id = :merged"),
+)
+
 
 @dataclass(slots=True)
 class _Version:
@@ -89,8 +107,8 @@ class Touches:
 async def project(session: AsyncSession, page: Page, looked_at: Collection[str]) -> Touches:
     """Writes the page in the caller's transaction. Of traits only changes of the top-level names `looked_at` are told.
 
-    Transactions of the feed may commit in another order than they are served in, so items of a merged profile can come behind its
-    merge: its events go to the survivor, its traits are dropped, since the survivor's hold them already.
+    Transactions of the feed may commit in another order than they are served in, so items of a merged profile can come behind
+    its merge: its events go to the survivor, its traits are dropped, since the survivor's hold them already.
     """
     subjects = {subject for subject, _ in page.events} | page.people.keys() | page.merges.keys() | set(page.merges.values())
     changed = list(page.people) if looked_at else []
@@ -117,7 +135,9 @@ async def project(session: AsyncSession, page: Page, looked_at: Collection[str])
     return Touches(events, traits, newcomers, {merges[merged] for merged in page.merges})
 
 
-async def _write(session: AsyncSession, people: Mapping[UUID, _Version], tracked: Sequence[tuple[UUID, wire.TrackedEvent]]) -> None:
+async def _write(
+    session: AsyncSession, people: Mapping[UUID, _Version], tracked: Sequence[tuple[UUID, wire.TrackedEvent]]
+) -> None:
     if people:
         rows: list[dict[str, object]] = [
             {"id": profile_id, "traits": version.traits, "version": version.version, "created_at": version.created_at}
@@ -126,7 +146,13 @@ async def _write(session: AsyncSession, people: Mapping[UUID, _Version], tracked
         await session.execute(_PEOPLE, {"rows": orjson.dumps(rows).decode()})
     if tracked:
         rows = [
-            {"id": event.id, "profile_id": subject, "name": event.name, "timestamp": event.timestamp, "properties": event.properties}
+            {
+                "id": event.id,
+                "profile_id": subject,
+                "name": event.name,
+                "timestamp": event.timestamp,
+                "properties": event.properties,
+            }
             for subject, event in tracked
         ]
         await session.execute(_EVENTS, {"rows": orjson.dumps(rows).decode()})
@@ -138,24 +164,6 @@ async def _merge(session: AsyncSession, merged: UUID, survivor: UUID) -> None:
     both = {"merged": merged, "survivor": survivor}
     for statement in _MERGE:
         await session.execute(statement, both)
-
-
-_MERGE = tuple(
-    text(statement)
-    for statement in (
-        "UPDATE merge SET survivor = :survivor WHERE survivor = :merged",
-        "INSERT INTO merge (merged, survivor) VALUES (:merged, :survivor) ON CONFLICT (merged) DO UPDATE SET survivor = :survivor",
-        "UPDATE event SET profile_id = :survivor WHERE profile_id = :merged",
-        "INSERT INTO membership AS ours (segment, profile_id, member, since, number, recheck_at) "
-        "SELECT segment, :survivor, member, since, number, recheck_at FROM membership WHERE profile_id = :merged "
-        "ON CONFLICT (segment, profile_id) DO UPDATE SET member = ours.member OR excluded.member, "
-        "since = CASE WHEN ours.member = excluded.member THEN least(ours.since, excluded.since) "
-        "WHEN ours.member THEN ours.since ELSE excluded.since END, number = greatest(ours.number, excluded.number)",
-        "DELETE FROM membership WHERE profile_id = :merged",
-        "UPDATE membership_history SET profile_id = :survivor WHERE profile_id = :merged",
-        "DELETE FROM person WHERE profile_id = :merged",
-    )
-)
 
 
 def _flattened(merges: Mapping[UUID, UUID]) -> dict[UUID, UUID]:

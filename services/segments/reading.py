@@ -38,7 +38,9 @@ def check_segments(data: JsonValue, path: str, definitions: Definitions, key: st
     for place, name in _segments_in(data, path):
         if key is not None and (chain := definitions.path_between(name, key)):
             way = " → ".join([key, *chain])
-            flaws.append(Flaw(path=place, message=f"the segment would depend on itself: {way}", remedy="refer to another segment"))
+            flaws.append(
+                Flaw(path=place, message=f"the segment would depend on itself: {way}", remedy="refer to another segment")
+            )
         elif name not in known:
             flaws.append(Flaw(path=place, message=f"there is no segment {name!r}", remedy=did_you_mean(name, known)))
     _refuse(flaws)
@@ -53,15 +55,21 @@ def _segments_in(data: JsonValue, path: str) -> Iterator[tuple[str, str]]:
 def _unfit(data: JsonValue, path: str) -> Iterator[Flaw]:
     for place, depth, value in _walk(data, path, 0):
         if depth > _DEEPEST:
-            yield Flaw(path=place, message=f"is nested more than {_DEEPEST} levels deep", remedy="put a part into a segment of its own")
+            yield Flaw(
+                path=place, message=f"is nested more than {_DEEPEST} levels deep", remedy="put a part into a segment of its own"
+            )
             return
         if isinstance(value, str) and not _is_storable(value):
-            yield Flaw(path=place, message="holds a character that no text in the database has", remedy="remove NUL and lone surrogates")
+            yield Flaw(
+                path=place, message="holds a character that no text in the database has", remedy="remove NUL and lone surrogates"
+            )
         if isinstance(value, dict):
             if isinstance(value.get("ref"), str):
                 yield Flaw(path=place, message="nothing here can resolve a reference", remedy="write the value itself")
             yield from (
-                Flaw(path=place, message=f"the key {key!r} holds a character that no text in the database has", remedy="remove it")
+                Flaw(
+                    path=place, message=f"the key {key!r} holds a character that no text in the database has", remedy="remove it"
+                )
                 for key in value
                 if not _is_storable(key)
             )
@@ -86,7 +94,8 @@ def _is_storable(text: str) -> bool:
 
 def _bad(error: ConditionError) -> BadInput:
     return BadInput(
-        [Flaw(path=one.path, message=one.message, remedy=one.remedy, severity=one.severity) for one in error.problems], "the condition"
+        [Flaw(path=one.path, message=one.message, remedy=one.remedy, severity=one.severity) for one in error.problems],
+        "the condition",
     )
 
 

@@ -61,7 +61,11 @@ class _Compiler:
                 assert_never(condition)
 
     def _happened(self, condition: Happened) -> str:
-        tests = ["e.profile_id = p.profile_id", f"e.name = {self.binds.add(condition.event, 'text')}", self._where(condition.where)]
+        tests = [
+            "e.profile_id = p.profile_id",
+            f"e.name = {self.binds.add(condition.event, 'text')}",
+            self._where(condition.where),
+        ]
         if condition.within is not None:
             coarse = self.binds.add(condition.within.longest.days + 1 + _SLACK_DAYS, "int")
             tests.append(f"e.timestamp > {_NOW} - make_interval(days => {coarse})")

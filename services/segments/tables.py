@@ -52,7 +52,7 @@ Table(
     Column("survivor", Uuid, nullable=False, index=True),
 )
 
-# One row: its revision tells every process when to read the definitions again, and its lock makes writers of memberships take turns.
+# One row: its revision tells every process when to read the definitions again; its lock makes writers of memberships take turns.
 Table(
     "registry",
     metadata,

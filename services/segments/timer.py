@@ -47,8 +47,8 @@ class Timer:
     async def step(self) -> int:
         """Asks the due memberships anew, a batch in a short transaction; returns how many.
 
-        Each is asked as of the instant it was due, however late this runs, so that history is exact and nobody who was a member in
-        between is missed. Of one person only the earliest is taken at a time, since others may depend on it.
+        Each is asked as of the instant it was due, however late this runs, so that history is exact and nobody who was a member
+        in between is missed. Of one person only the earliest is taken at a time, since others may depend on it.
         """
         async with self._database.begin() as session:
             definitions = await self._definitions.locked(session)

@@ -51,10 +51,10 @@ def feed() -> ProfilesFeed:
 
 
 @asynccontextmanager
-async def running(url: str, feed: ProfilesFeed, clock: Clock) -> AsyncIterator[Segments]:
+async def running(url: str, feed: ProfilesFeed, clock: Clock, patience: float = 60) -> AsyncIterator[Segments]:
     """The service with all its background work, from start to stop."""
     profiles = ServiceClient("profiles", "http://profiles", transport=httpx.ASGITransport(feed.app))
-    app: FastAPI = create_app(database=Database(url), profiles=profiles, keyring=KEYRING, clock=clock)
+    app: FastAPI = create_app(database=Database(url), profiles=profiles, keyring=KEYRING, clock=clock, patience=patience)
     client = httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://segments", headers={"authorization": "Bearer all"}, timeout=60
     )

@@ -50,7 +50,13 @@ class ProfilesFeed:
     def say(self, kind: str, subject: UUID, data: dict[str, JsonValue]) -> None:
         number = len(self.items) + 1
         item = FeedItem(
-            id=str(uuid7()), source="profiles", type=kind, subject=str(subject), time=NOW, cursor=f"profiles.{number}.0", data=data
+            id=str(uuid7()),
+            source="profiles",
+            type=kind,
+            subject=str(subject),
+            time=NOW,
+            cursor=f"profiles.{number}.0",
+            data=data,
         )
         self.items.append(item)
         self._more.set()
@@ -116,7 +122,9 @@ class Segments:
     async def heard(self, enough: Callable[[list[FeedItem]], bool]) -> list[FeedItem]:
         """All that the segments feed has said, once it is enough."""
         while not enough(self._heard):
-            response = await self.client.get("/v1/feed", params={"after": self._after, "wait": 20} if self._after else {"wait": 20})
+            response = await self.client.get(
+                "/v1/feed", params={"after": self._after, "wait": 20} if self._after else {"wait": 20}
+            )
             assert response.status_code == 200, response.text
             page = FeedPage.model_validate_json(response.content)
             self._heard += page.items

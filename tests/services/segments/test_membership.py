@@ -34,7 +34,7 @@ async def test_somebody_enters_by_an_event_and_the_feed_says_so_once(segments: S
     segments.feed.event(ada, "Order Completed", category="books")
     assert await segments.members("buyers") == {ada}
     assert await segments.said(1) == [(SEGMENT_ENTERED, ada, "buyers", 1)]
-    heard = await segments.heard(lambda items: bool(items))
+    heard = await segments.heard(bool)
     assert heard[0].data["traits"] == {"name": "Ada"}
 
 
@@ -98,7 +98,9 @@ async def test_a_timed_membership_ends_by_the_clock_alone_at_the_exact_instant(s
         await segments.settled()
         viewed = fast.now() - timedelta(days=28)
         feed.event(ada, "Page Viewed", viewed)
-        heard = await segments.heard(lambda items: any(item.data["segment"] == "active" and item.type == SEGMENT_LEFT for item in items))
+        heard = await segments.heard(
+            lambda items: any(item.data["segment"] == "active" and item.type == SEGMENT_LEFT for item in items)
+        )
         left = next(item for item in heard if item.data["segment"] == "active" and item.type == SEGMENT_LEFT)
         assert left.time == viewed + timedelta(days=30)
         assert await segments.history(ada) == {"active": [True, False], "sleepers": [True, False, True]}
@@ -129,7 +131,9 @@ async def test_what_fell_due_while_the_service_was_down_happens_at_its_own_insta
         assert (await segments.members("active"), await segments.members("awake")) == (set(), set())
 
 
-async def test_a_service_that_was_away_catches_up_without_saying_anything_twice(segments_url: str, feed: ProfilesFeed, clock: Clock) -> None:
+async def test_a_service_that_was_away_catches_up_without_saying_anything_twice(
+    segments_url: str, feed: ProfilesFeed, clock: Clock
+) -> None:
     ada, bob = somebody(), somebody()
     async with running(segments_url, feed, clock) as segments:
         await segments.define("buyers", BUYERS)
@@ -152,7 +156,9 @@ async def test_a_restarted_service_knows_how_far_it_has_got(segments_url: str, f
         assert (await segments.evaluate((ada, {"trait": "plan", "eq": "gold"}))).results[0].matches
 
 
-async def test_a_malformed_item_is_kept_aside_and_the_rest_is_applied(segments_url: str, feed: ProfilesFeed, clock: Clock) -> None:
+async def test_a_malformed_item_is_kept_aside_and_the_rest_is_applied(
+    segments_url: str, feed: ProfilesFeed, clock: Clock
+) -> None:
     async with running(segments_url, feed, clock) as segments:
         await segments.define("gold", {"trait": "plan", "eq": "gold"})
         feed.open = False
@@ -215,6 +221,8 @@ async def test_a_survivor_who_no_longer_belongs_leaves(segments: Segments) -> No
 
 async def test_a_key_that_only_reads_defines_nothing(segments: Segments) -> None:
     reader = {"authorization": "Bearer read"}
-    refused: httpx.Response = await segments.client.put("/v1/segments/x", json={"name": "X", "condition": {"all": []}}, headers=reader)
+    refused: httpx.Response = await segments.client.put(
+        "/v1/segments/x", json={"name": "X", "condition": {"all": []}}, headers=reader
+    )
     assert refused.status_code == 403
     assert (await segments.client.get("/v1/segments", headers=reader)).json() == {"segments": []}
