@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from http import HTTPStatus
 from typing import Annotated, Any
 
 import structlog
@@ -15,6 +16,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
 
 from contracts.feed import FeedPage
 from infra.auth import Caller, KeyRing, Scope, requires
@@ -83,6 +85,8 @@ def create_service(
         app.include_router(router)
     app.add_exception_handler(ReisError, _on_reis_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(Exception, _on_bug)
     for kind in (OperationalError, InterfaceError, PoolTimeout):
         app.add_exception_handler(kind, _on_database_error)
     return app
@@ -150,11 +154,10 @@ def _add_feed(app: FastAPI, outbox: Outbox) -> None:
         wait: Annotated[float, Query(ge=0, le=30, description="Seconds to wait for the first new item")] = 0,
         reader: Annotated[str | None, Query(description="Consumer's name; rows it has not passed are kept")] = None,
     ) -> FeedPage:
-        page = outbox.read(after, limit=limit, wait=wait)
         if reader and after and acknowledged.get(reader) != after:
             await outbox.acknowledge(reader, after)
             acknowledged[reader] = after
-        return await page
+        return await outbox.read(after, limit=limit, wait=wait)
 
     @app.get("/v1/feed/head", tags=["feed"], summary="Cursor of the newest item")
     async def head(caller: Annotated[Caller, requires(Scope.FEED_READ)]) -> FeedPage:
@@ -176,6 +179,19 @@ def problem_response(error: ReisError) -> JSONResponse:
 async def _on_reis_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ReisError)
     return problem_response(error)
+
+
+async def _on_http_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    title = HTTPStatus(error.status_code).phrase
+    problem = Problem(title=title, status=error.status_code, detail=error.detail)
+    return JSONResponse(problem.model_dump(), error.status_code, error.headers, media_type="application/problem+json")
+
+
+async def _on_bug(request: Request, _: Exception) -> JSONResponse:
+    """Says nothing of what went wrong: the server logs that."""
+    problem = Problem(title="Internal error", status=500, detail=f"{request.method} {request.url.path} failed; the log says why")
+    return JSONResponse(problem.model_dump(), 500, media_type="application/problem+json")
 
 
 async def _on_invalid(_: Request, error: Exception) -> JSONResponse:

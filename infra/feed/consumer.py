@@ -127,7 +127,7 @@ class FeedConsumer:
         except (Unavailable, OperationalError, InterfaceError, Moved):
             raise
         except (ReisError, DBAPIError, ValueError, LookupError, TypeError) as error:
-            if isinstance(error, Rejected) and error.answered in (401, 403):
+            if _is_ours(error):
                 raise
             log.exception("feed.page_failed", feed=self.feed, items=len(page.items))
             await self._one_by_one(page, before)
@@ -147,6 +147,8 @@ class FeedConsumer:
             except (Unavailable, OperationalError, InterfaceError, Moved):
                 raise
             except (ReisError, DBAPIError, ValueError, LookupError, TypeError) as error:
+                if _is_ours(error):
+                    raise
                 log.exception("feed.dead_letter", feed=self.feed, item=item.id, type=item.type)
                 async with self._database.begin() as session:
                     await self._advance(session, before, item.cursor)
@@ -177,3 +179,8 @@ class FeedConsumer:
         async with self._progress:
             self._reached = Cursor.parse(cursor)
             self._progress.notify_all()
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether our own key was refused: no item is at fault for that."""
+    return isinstance(error, Rejected) and error.answered in {401, 403}

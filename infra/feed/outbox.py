@@ -98,6 +98,7 @@ _HEAD = text(
     "SELECT xid::text::bigint, position FROM outbox WHERE xid < pg_snapshot_xmin(pg_current_snapshot()) "
     "ORDER BY xid DESC, position DESC LIMIT 1"
 )
+_NEXT = text("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
 
 
 class Outbox:
@@ -107,6 +108,7 @@ class Outbox:
         self.source = source
         self._database = database
         self._epoch: str | None = None
+        self._newest = 0  # the transaction id that the server had not yet given out when last asked
         self._wakeup = asyncio.Event()
 
     async def append(self, session: AsyncSession, happenings: Sequence[Happening]) -> None:
@@ -143,13 +145,7 @@ class Outbox:
         Raises `Conflict` for a cursor of another epoch or one from the future: the feed was restored or
         replaced, and the consumer has to reconcile before it starts again.
         """
-        epoch = await self._current_epoch()
-        start = Cursor.parse(after) if after else Cursor(epoch, 0, 0)
-        if start.epoch != epoch:
-            raise Conflict(
-                f"the cursor {after} belongs to epoch {start.epoch}, this feed is in epoch {epoch}: its database "
-                "was restored or replaced. Reconcile, then start without a cursor"
-            )
+        start = await self._start(after)
         shards = None if partitions is None else list(partitions)
         deadline = asyncio.get_running_loop().time() + wait
         while True:
@@ -168,8 +164,8 @@ class Outbox:
         return str(Cursor(epoch, row[0], row[1]) if row else Cursor(epoch, 0, 0))
 
     async def acknowledge(self, reader: str, after: str) -> None:
-        """Remembers how far `reader` has got, so that pruning stays behind it."""
-        cursor = Cursor.parse(after)
+        """Remembers how far `reader` has got, so that pruning stays behind it. Raises `Conflict` like `read`."""
+        cursor = await self._start(after)
         async with self._database.begin() as session:
             await session.execute(
                 text(
@@ -192,6 +188,24 @@ class Outbox:
                 {"keep": keep},
             )
             return int(getattr(result, "rowcount", 0))
+
+    async def _start(self, after: str | None) -> Cursor:
+        epoch = await self._current_epoch()
+        start = Cursor.parse(after) if after else Cursor(epoch, 0, 0)
+        if start.epoch != epoch:
+            raise Conflict(
+                f"the cursor {after} belongs to epoch {start.epoch}, this feed is in epoch {epoch}: its database "
+                "was restored or replaced. Reconcile, then start without a cursor"
+            )
+        if start.transaction >= self._newest:
+            async with self._database.read() as session:
+                self._newest = (await session.execute(_NEXT)).scalar_one()
+            if start.transaction >= self._newest:
+                raise Conflict(
+                    f"the cursor {after} lies behind everything this feed ever wrote: its database was restored "
+                    "from a backup. Reconcile, then start without a cursor"
+                )
+        return start
 
     async def _pause(self, remaining: float) -> None:
         try:
