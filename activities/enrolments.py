@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 from temporalio import activity
 
+from activities.verdicts import verdict
 from contracts.journeys import FinishItem, FinishItems, StepItem, StepItems
 from infra.errors import Rejected
 from infra.http import Coalescer, ServiceClient
 from journeys.outcome import Done, Ended, Outcome, StepResults
-
-from activities.verdicts import verdict
 
 _WHOLE_CALL = frozenset({401, 403, 405, 415})
 """Refusals that no single item can be the reason of."""

@@ -18,7 +18,6 @@ from temporalio.converter import (
 )
 
 from contracts.journeys import EnrolmentInput
-
 from workflows.definitions import Definitions, PinnedEnrolment
 
 _MARK = b'"enrolment_id"', b'"journey"'
@@ -60,7 +59,7 @@ class _Json(PydanticJSONPlainPayloadConverter):
         super().__init__()
         self._definitions = definitions
 
-    def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:  # noqa: ANN401  # Temporal's signature
+    def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:  # Temporal's signature
         if type_hint is PinnedEnrolment:
             return PinnedEnrolment.of(EnrolmentInput.model_validate_json(payload.data), self._definitions)
         return super().from_payload(payload, type_hint)

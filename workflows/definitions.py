@@ -14,7 +14,6 @@ from contracts.journeys import EnrolmentInput
 from infra.http import ServiceClient
 from journeys.model import Journey
 from journeys.parse import content_hash, parse_journey
-
 from workflows.errors import UnknownDefinition, WrongDefinition
 from workflows.state import EnrolmentState
 

@@ -58,10 +58,7 @@ class EnrolmentWorkflow:
     async def run(self, enrolment: PinnedEnrolment) -> str:
         state, journey = self._state, enrolment.journey
         while isinstance(effect := self._plan(), Perform):
-            if state.pending is None:
-                outcome = await self._perform(effect)
-            else:
-                outcome = await self._wait(effect, state.pending)
+            outcome = await (self._wait(effect, state.pending) if state.pending else self._perform(effect))
             if outcome is None:
                 continue
             if isinstance(outcome, Deferred) and not workflow.patched(DEFERRED_SENDS_WAIT):

@@ -15,7 +15,7 @@ class UnknownDefinition(WorkflowsError):
 
     def __init__(self, digest: str) -> None:
         self.digest = digest
-        super().__init__(f"no definition with the hash {digest!r} is here: the worker's codec fetches it before workflow code runs")
+        super().__init__(f"no definition of hash {digest!r} is here: the codec fetches it before workflow code runs")
 
 
 class WrongDefinition(WorkflowsError):

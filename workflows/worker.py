@@ -16,7 +16,6 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from activities.enrolments import EnrolmentActivities
 from infra.http import ServiceClient
 from infra.settings import Settings
-
 from workflows.converter import data_converter
 from workflows.definitions import Definitions, from_service
 from workflows.enrolment import EnrolmentWorkflow

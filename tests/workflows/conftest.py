@@ -9,9 +9,8 @@ from infra.local.temporal import TemporalServer
 from tests.workflows.harness import Shell
 from tests.workflows.harness import shell as shell_around
 from tests.workflows.journeys_under_test import ALL
-from tests.workflows.scripted import World
-
 from tests.workflows.record import SHORT_HISTORY
+from tests.workflows.scripted import World
 
 
 @pytest.fixture

@@ -48,7 +48,8 @@ def main(version: str, chosen: list[str]) -> None:
         (definitions / f"{content_hash(definition)}.json").write_text(json.dumps(definition, indent=1, ensure_ascii=False) + "\n")
     names = chosen or list(scenarios.ALL)
     short = [name for name in names if name in scenarios.IN_SHORT_RUNS]
-    for group, config in ((short, {"limit.historyCount.suggestContinueAsNew": SHORT_HISTORY}), ([n for n in names if n not in short], {})):
+    whole = [name for name in names if name not in scenarios.IN_SHORT_RUNS]
+    for group, config in ((short, {"limit.historyCount.suggestContinueAsNew": SHORT_HISTORY}), (whole, {})):
         folder = Path(tempfile.mkdtemp(prefix="reis-record-"))
         with TemporalServer(folder, port=any_free(), durable=False, dynamic_config=config) as server:
             asyncio.run(record(version, group, server.address))

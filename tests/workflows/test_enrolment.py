@@ -76,7 +76,8 @@ async def test_an_event_wakes_the_path_it_belongs_to(shell: Shell) -> None:
 async def test_a_wait_that_looked_back_and_found_does_not_wait(shell: Shell) -> None:
     async with shell.worker():
         person = await scenarios.follow_up_found_by_looking_back(shell)
-    assert [step for step, _ in shell.world.decided(person.id)] == ["confirm", "day-before", "attendance", "breathe", "offer-test"]
+    steps = [step for step, _ in shell.world.decided(person.id)]
+    assert steps == ["confirm", "day-before", "attendance", "breathe", "offer-test"]
 
 
 async def test_no_event_in_time_takes_the_timeout(shell: Shell) -> None:

@@ -6,9 +6,9 @@ from contracts.journeys import EnrolmentInput
 from journeys.outcome import Waiting
 from tests.benchmarks.history import chain
 from tests.workflows import scenarios
-from tests.workflows.conftest import SHORT_HISTORY
 from tests.workflows.harness import Enrolled, Shell
 from tests.workflows.journeys_under_test import ROUND, ROUNDS, R
+from tests.workflows.record import SHORT_HISTORY
 
 
 async def _runs(shell: Shell, person: Enrolled) -> list[WorkflowHistory]:
