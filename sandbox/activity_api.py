@@ -45,13 +45,13 @@ class ActivityApi:
         found = [m for m in pool if m.channel is Channel.EMAIL and m.custom_args.get(name) == value]
         messages = [
             {
-                "from_email": message.from_,
+                "from_email": message.sender,
                 "msg_id": message.id,
                 "subject": message.subject,
                 "to_email": message.to,
                 "status": self._status(message.id),
-                "opens_count": 0,
-                "clicks_count": 0,
+                "opens_count": self._times("open", message.id),
+                "clicks_count": self._times("click", message.id),
                 "last_event_time": self._store.progress[message.id].updated_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
             }
             for message in reversed(found)
@@ -60,6 +60,9 @@ class ActivityApi:
 
     def _status(self, message_id: str) -> str:
         status = self._store.progress[message_id].status
-        if status in ("queued", "processed"):
+        if status in ("queued", "processed", "deferred"):
             return "processed"
         return "delivered" if status == "delivered" else "not_delivered"
+
+    def _times(self, name: str, message_id: str) -> int:
+        return sum(happening.name == name for happening in self._store.progress[message_id].happenings)

@@ -195,3 +195,23 @@ async def test_sendgrids_own_sandbox_mode_sends_nothing(sandbox: Sandbox) -> Non
     built.mail_settings = MailSettings(sandbox_mode=SandBoxMode(enable=True))
     assert (await post(sandbox, built.get())).status_code == 200
     assert await sandbox.messages() == []
+
+
+async def test_the_email_activity_api_finds_a_mail_by_its_attempt(sandbox: Sandbox) -> None:
+    message = await send(sandbox, mail(attempt="a-1"))
+    await send(sandbox, mail(attempt="a-2"))
+    await sandbox.act(message["id"], "open")
+    headers = {"Authorization": f"Bearer {sandbox.settings.sendgrid_api_key.get_secret_value()}"}
+
+    async def found(query: str) -> list[dict[str, Any]]:
+        answer = await sandbox.http.get("/v3/messages", params={"query": query, "limit": 10}, headers=headers)
+        messages: list[dict[str, Any]] = answer.json()["messages"]
+        return messages
+
+    [activity] = await found("unique_args['attempt']=\"a-1\"")
+    assert (activity["msg_id"], activity["from_email"]) == (message["id"], "shop@example.com")
+    assert (activity["status"], activity["opens_count"], activity["clicks_count"]) == ("delivered", 1, 0)
+    assert await found("unique_args['attempt']=\"a-3\"") == []
+    assert len(await found("unique_args['enrolment']=\"e-7\"")) == 2
+    assert (await sandbox.http.get("/v3/messages", params={"query": "x"}, headers=headers)).status_code == 400
+    assert (await sandbox.http.get("/v3/messages")).status_code == 401
