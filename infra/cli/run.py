@@ -26,7 +26,8 @@ def run_role(role: Role) -> None:
         task = asyncio.ensure_future(main(settings))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, task.cancel)
+            # Not loop.add_signal_handler: that one is called besides the handler which uvicorn sets while it serves.
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(task.cancel))
         with suppress(asyncio.CancelledError):
             await task
 
