@@ -123,7 +123,7 @@ async def project(session: AsyncSession, page: Page, looked_at: Collection[str])
     newcomers = ({subject for subject, _ in tracked} | people.keys()) - known.keys()
     for subject, event in tracked:
         if subject in newcomers:
-            people.setdefault(subject, _Version({}, 0, event.timestamp))
+            people.setdefault(subject, _Version({}, -1, event.timestamp))
     await _write(session, people, tracked)
     events: dict[str, set[UUID]] = defaultdict(set)
     for subject, event in tracked:

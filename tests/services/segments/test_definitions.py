@@ -1,5 +1,6 @@
 """Segments are defined, refused, defined anew and deleted; the population follows."""
 
+import asyncio
 from datetime import timedelta
 from uuid import UUID
 
@@ -12,6 +13,8 @@ from contracts.segments import SEGMENT_ENTERED, SEGMENT_LEFT
 from infra.clock import Clock
 from infra.db import Database
 from infra.feed.outbox import Outbox
+from infra.local.postgres import EmbeddedPostgres
+from infra.migrations import check, schema_of
 from services.segments.definitions import DefinitionCache
 from services.segments.membership import Memberships
 from services.segments.rebuild import Rebuilder
@@ -190,3 +193,30 @@ async def test_a_population_is_computed_in_chunks_that_survive_a_restart(segment
     assert not await rebuilders[1].step()
     assert await segments.members("gold") == people
     await database.close()
+
+
+async def test_a_definition_made_while_people_change_agrees_with_the_population(segments: Segments) -> None:
+    people = [segments.feed.person(somebody(), plan="gold") for _ in range(40)]
+    await segments.settled()
+
+    async def change() -> None:
+        for version in range(2, 12):
+            for number, who in enumerate(people):
+                segments.feed.person(who, version, plan="gold" if (number + version) % 3 else "iron")
+            await segments.settled()
+
+    async def redefine() -> None:
+        for number in range(5):
+            await segments.define("target", {"trait": "plan", "eq": "gold" if number % 2 else "iron"})
+            await segments.define("rest", {"not": {"segment": "target"}})
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(change())
+        tasks.create_task(redefine())
+    iron = (await segments.client.post("/v1/query", json={"condition": {"trait": "plan", "eq": "iron"}})).json()["profile_ids"]
+    assert await segments.members("target") == set(map(UUID, iron))
+    assert await segments.members("rest") == set(people) - set(map(UUID, iron))
+
+
+def test_models_and_migrations_agree(postgres: EmbeddedPostgres, segments_template: str) -> None:
+    check(schema_of("segments"), postgres.url(segments_template.removesuffix("_segments")))
