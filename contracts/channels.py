@@ -142,3 +142,17 @@ class ReceiptsFound(Wire):
     """One list per filter, in its order; each in order of time."""
 
     receipts: tuple[tuple[Receipt, ...], ...]
+
+
+class KnownTemplate(Wire):
+    """A template's key, the channels it has parts for, and per channel the dotted names it uses."""
+
+    key: str
+    channels: tuple[Channel, ...] = ()
+    variables: dict[Channel, tuple[str, ...]] = Field(default_factory=dict)
+
+
+class KnownTemplates(Wire):
+    """What `GET /v1/templates` says, as far as a journey needs it."""
+
+    templates: tuple[KnownTemplate, ...]

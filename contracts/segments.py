@@ -52,6 +52,16 @@ class Computed(Wire):
     traits: dict[UUID, dict[str, JsonValue]]
 
 
+class KnownSegment(Wire):
+    key: str
+
+
+class KnownSegments(Wire):
+    """What `GET /v1/segments` says, as far as a journey needs it."""
+
+    segments: tuple[KnownSegment, ...]
+
+
 SEGMENT_ENTERED = "segment.entered"
 SEGMENT_LEFT = "segment.left"
 

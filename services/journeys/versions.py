@@ -101,7 +101,8 @@ class Versions:
                 await session.execute(
                     text(
                         "INSERT INTO version (hash, key, number, definition, published_at, published_by) "
-                        "SELECT CAST(:hash AS text), CAST(:key AS text), coalesce(max(number), 0) + 1, CAST(:definition AS jsonb), CAST(:now AS timestamptz), CAST(:by AS text) "
+                        "SELECT CAST(:hash AS text), CAST(:key AS text), coalesce(max(number), 0) + 1, "
+                        "CAST(:definition AS jsonb), CAST(:now AS timestamptz), CAST(:by AS text) "
                         "FROM version WHERE key = :key RETURNING number, published_at"
                     ),
                     {"hash": version, "key": key, "definition": orjson.dumps(definition).decode(), "now": now, "by": by},

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from contracts.channels import (
     CancelMessages,
+    KnownTemplates,
     Receipt,
     ReceiptFilter,
     ReceiptSearch,
@@ -30,7 +31,7 @@ from contracts.profiles import (
     ProfileUpdates,
     TrackedEvent,
 )
-from contracts.segments import Computed, ComputedLookup, Evaluate, Evaluated, EvaluatedItem, EvaluateItem
+from contracts.segments import Computed, ComputedLookup, Evaluate, Evaluated, EvaluatedItem, EvaluateItem, KnownSegments
 from infra.http import Coalescer, ServiceClient
 
 _BATCH = 200
@@ -64,11 +65,11 @@ class World:
 
     async def names(self) -> tuple[dict[str, frozenset[str]], frozenset[str]]:
         """The known templates with the variables each uses, and the known segments."""
-        templates = await self._channels.get_json("/v1/templates")
-        segments = await self._segments.get_json("/v1/segments")
+        templates = (await self._channels.get("/v1/templates", KnownTemplates)).templates
+        segments = (await self._segments.get("/v1/segments", KnownSegments)).segments
         return (
-            {str(row["key"]): frozenset(row.get("variables", ())) for row in templates},
-            frozenset(str(row["key"]) for row in segments),
+            {each.key: frozenset(name for names in each.variables.values() for name in names) for each in templates},
+            frozenset(each.key for each in segments),
         )
 
     async def _lookup(self, ids: Sequence[UUID]) -> list[Profile | None]:

@@ -113,12 +113,12 @@ class Neighbours:
             return ReceiptsFound(receipts=tuple(found))
 
         @app.get("/v1/templates")
-        async def templates() -> list[dict[str, object]]:
-            return self.templates
+        async def templates() -> dict[str, object]:
+            return {"templates": self.templates}
 
         @app.get("/v1/segments")
-        async def segments() -> list[dict[str, object]]:
-            return self.segments
+        async def segments() -> dict[str, object]:
+            return {"segments": self.segments}
 
         return app
 

@@ -120,7 +120,7 @@ async def test_no_order_of_registration_storing_and_routing_loses_or_doubles_an_
 
 
 async def test_a_reply_meets_a_wait_for_it_and_brings_its_text(service: Service) -> None:
-    service.neighbours.templates = [{"key": "question", "variables": []}]
+    service.neighbours.templates = [{"key": "question"}]
     steps = [
         {"id": "ask", "type": "send", "template": "question", "channels": ["whatsapp"]},
         {

@@ -17,7 +17,7 @@ SEND = {"id": "hello", "type": "send", "template": "hello", "channels": ["email"
 
 @pytest.fixture(autouse=True)
 def _templates(service: Service) -> None:
-    service.neighbours.templates = [{"key": "hello", "variables": []}]
+    service.neighbours.templates = [{"key": "hello"}]
 
 
 async def test_a_decision_is_made_once_whatever_changes_afterwards(service: Service) -> None:

@@ -1,0 +1,29 @@
+"""Whole local systems for the end-to-end tests: every role a process of its own, on real parts."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from infra.local.system import LocalSystem
+from tests.e2e import lives as living
+from tests.e2e.shop import Shop, open_shop
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
+    """Quiet hours are off, so that a test at night sends too."""
+    folder = tmp_path_factory.mktemp("system")
+    async with LocalSystem(folder, durable=False, extra_env={"REIS_QUIET_HOURS": ""}) as system, open_shop(system) as shop:
+        yield shop
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def lives(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[living.Lives]:
+    """A system on a fast clock, on which six customers have lived both reference journeys."""
+    folder = tmp_path_factory.mktemp("lives")
+    system = LocalSystem(
+        folder, durable=False, clock_factor=living.FACTOR, clock_start=living.START, extra_env={"REIS_QUIET_HOURS": ""}
+    )
+    async with system, open_shop(system) as shop:
+        yield await living.live(shop)
