@@ -1,5 +1,9 @@
-"""`reis migrate`: databases brought to their newest shape, and the check that migrations and models agree."""
+"""`reis migrate`: databases brought to their newest shape, and the check that migrations and models agree.
 
+`python -m infra.cli.migrate SERVICE…` is what the supervisor starts: the same without the other commands' imports.
+"""
+
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +15,7 @@ from infra import migrations
 from infra.errors import BadInput, Flaw
 from infra.local.errors import LocalSystemError
 from infra.local.postgres import EmbeddedPostgres
+from infra.settings import Settings
 
 
 class ModelsDifferError(LocalSystemError):
@@ -46,3 +51,7 @@ def _schemas(services: Sequence[str] | None) -> list[migrations.Schema]:
         known = ", ".join(migrations.SERVICES)
         raise BadInput([Flaw(path="SERVICE", message=f"there is no service {min(unknown)!r}", remedy=f"name one of {known}")])
     return [migrations.schema_of(service) for service in services or migrations.SERVICES]
+
+
+if __name__ == "__main__":
+    upgrade(sys.argv[1:], Settings().database_url.get_secret_value(), Console(stderr=True))

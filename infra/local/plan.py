@@ -99,7 +99,7 @@ class Plan:
         if services:
             after = ("postgres",) if self.postgres else ()
             found.append(
-                Program("migrate", lambda: _python("infra.cli", "migrate", *services), env=self.env, after=after, once=True)
+                Program("migrate", lambda: _python("infra.cli.migrate", *services), env=self.env, after=after, once=True)
             )
         before = {program.name for program in found}
         return [*found, *(self._role(role, client, before) for role in self._choices.roles)]
