@@ -86,10 +86,11 @@ class EnrolmentWorkflow:
     async def _wait(self, effect: Perform, pending: Pending) -> Outcome | None:
         """What the wait came to; None when there is something else to look at first."""
         state = self._state
-        await _until(lambda: state.interrupt or state.match or _history_is_long(), pending)
+        begun = workflow.info().get_current_history_length()
+        await _until(lambda: state.interrupt or state.match or _history_is_long(since=begun), pending)
         if state.interrupt is not None:
             return None
-        self._continue_as_new_if_long()
+        self._continue_as_new_if_long(since=begun)
         if (signal := state.match) is not None:
             return Matched(path=signal.path, event_id=signal.event_id)
         if pending.kind == "deferred":
@@ -148,15 +149,19 @@ class EnrolmentWorkflow:
             raise error
         self._continue_as_new_if_long()
 
-    def _continue_as_new_if_long(self) -> None:
-        """Called right after waking: where signals keep coming the server refuses, and repeats the workflow task with all that it
-        did. Signals are taken without waiting for anything, so those that have arrived are in the state."""
-        if _history_is_long():
+    def _continue_as_new_if_long(self, since: int = 0) -> None:
+        """Signals are taken without waiting for anything, so those that have arrived are in the state."""
+        if _history_is_long(since):
             workflow.continue_as_new(self._enrolment.again(self._state))
 
 
-def _history_is_long() -> bool:
-    return workflow.info().is_continue_as_new_suggested()
+def _history_is_long(since: int = 0) -> bool:
+    """Whether to continue as new, now that history is longer than `since`: not in the workflow task that began to wait.
+
+    The server refuses it while signals keep coming and has the whole task repeated, so the task shall have done nothing else.
+    """
+    info = workflow.info()
+    return info.is_continue_as_new_suggested() and info.get_current_history_length() > since
 
 
 async def _until(awake: Callable[[], object], pending: Pending) -> None:

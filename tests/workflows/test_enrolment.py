@@ -261,9 +261,9 @@ async def test_a_wait_of_years_is_one_timer(shell: Shell) -> None:
     """On the server's skipped time; the sleep is absolute, so what was waited for before does not move it."""
     shell.world.script["pause"] = lambda _: Sleep(wake_at=instant(YEARS))
     skipper = TimeSkipper(shell.starter, config=TimeSkippingConfig(max_session_skip_count=10_000))
+    person = await shell.enrol(R)
+    await person.matched("order", "ordered", "e-1")
     async with shell.worker():
-        person = await shell.enrol(R)
-        await person.matched("order", "ordered", "e-1")
         await _standing_at(shell, person, "pause")
         await skipper.fast_forward(person.handle, YEARS - timedelta(days=1))
         assert ("advice", 1) not in shell.world.decided(person.id)
