@@ -5,7 +5,7 @@ All instants here are the database's own (real), so that dispatchers on several 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -72,6 +72,7 @@ _UNKNOWN = text(
     "FOR UPDATE SKIP LOCKED) UPDATE attempt a SET check_at = now() + :lease FROM due, message m "
     f"WHERE a.id = due.id AND m.id = a.message_id RETURNING {_FIELDS}, now() - a.unknown_since AS unknown_for"
 )
+_HOLD = text("SELECT id FROM attempt WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE")
 _TAKEN = text(
     "SELECT provider_id FROM attempt WHERE address_hash = ANY(CAST(:hashes AS text[])) AND provider_id <> '' "
     "AND called_at > now() - interval '7 days'"
@@ -153,10 +154,20 @@ class Settled:
     wait: float = 0.0
 
 
+async def hold(session: AsyncSession, ids: Collection[UUID]) -> None:
+    """Locks attempts in order of id, before anything else is written about them.
+
+    A dispatcher's answer and the provider's callback about the same attempts then wait for one another; in any other
+    order each can hold what the other needs.
+    """
+    await session.execute(_HOLD, {"ids": list(ids)})
+
+
 async def settle(session: AsyncSession, settled: Sequence[Settled]) -> set[UUID]:
     """Writes outcomes in bulk; answers those that took effect (a provider's report may have been faster)."""
     if not settled:
         return set()
+    await hold(session, [each.id for each in settled])
     rows = [{"id": s.id, "state": s.state, "reason": s.reason, "provider_id": s.provider_id, "wait": s.wait} for s in settled]
     return {row[0] for row in (await session.execute(_SETTLE, {"rows": orjson.dumps(rows).decode()})).all()}
 

@@ -15,6 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from channels.receipts import FAILED, RANK, REPEATED
 from contracts.channels import MESSAGE_RECEIPT, Channel, Receipt, Status
 from infra.feed.outbox import Happening, Outbox
+from services.channels.claims import hold
 
 _FACT = (
     "json_to_recordset(CAST(:rows AS json)) AS r(id text, attempt_id uuid, status text, rank smallint, at timestamptz, text text, "
@@ -84,6 +85,7 @@ class ReceiptBook:
         """Writes and publishes what is new; answers it. A failure of a message with a fallback makes that due at once."""
         if not reports:
             return []
+        await hold(session, {report.attempt_id for report in reports})
         newest = {report.id: report for report in reports}
         rows = orjson.dumps([_row(report) for report in newest.values()]).decode()
         fresh = (await session.execute(_ADD, {"rows": rows})).all()
