@@ -1,0 +1,1 @@
+"""Feeds on a real PostgreSQL, over HTTP."""
