@@ -60,22 +60,30 @@ class _Version:
 
 
 @dataclass(slots=True)
+class _Event:
+    subject: UUID
+    name: str
+    at: datetime
+    data: Mapping[str, JsonValue]
+
+
+@dataclass(slots=True)
 class Page:
     """A page of the feed, sorted by what it says. Kinds of items that are not ours to know are left out."""
 
-    events: list[tuple[UUID, wire.TrackedEvent]] = field(default_factory=list)
+    events: list[_Event] = field(default_factory=list)
     people: dict[UUID, _Version] = field(default_factory=dict)
     merges: dict[UUID, UUID] = field(default_factory=dict)
 
     @classmethod
     def read(cls, items: Sequence[FeedItem]) -> Page:
-        """Raises pydantic's ValidationError (a ValueError) for an item that is not what its type says."""
+        """Raises ValueError (pydantic's is one) for an item that is not what its type says."""
         page = cls()
         for item in items:
             subject = UUID(item.subject)
             match item.type:
                 case wire.EVENT_TRACKED:
-                    page.events.append((subject, wire.TrackedEvent.model_validate(item.data)))
+                    page.events.append(_event(subject, item))
                 case wire.PROFILE_CHANGED:
                     changed = wire.ProfileChanged.model_validate(item.data)
                     page._newer(subject, _Version(changed.traits, changed.version, changed.created_at))
@@ -110,7 +118,7 @@ async def project(session: AsyncSession, page: Page, looked_at: Collection[str])
     Transactions of the feed may commit in another order than they are served in, so items of a merged profile can come behind
     its merge: its events go to the survivor, its traits are dropped, since the survivor's hold them already.
     """
-    subjects = {subject for subject, _ in page.events} | page.people.keys() | page.merges.keys() | set(page.merges.values())
+    subjects = {event.subject for event in page.events} | page.people.keys() | page.merges.keys() | set(page.merges.values())
     changed = list(page.people) if looked_at else []
     rows = (await session.execute(_KNOWN, {"subjects": list(subjects), "changed": changed})).all()
     known = {row.profile_id: row.traits for row in rows if row.survivor is None}
@@ -119,15 +127,16 @@ async def project(session: AsyncSession, page: Page, looked_at: Collection[str])
         await _merge(session, merged, merges[merged])
         known.pop(merged, None)
     people = {profile_id: version for profile_id, version in page.people.items() if profile_id not in merges}
-    tracked = [(merges.get(subject, subject), event) for subject, event in page.events]
-    newcomers = ({subject for subject, _ in tracked} | people.keys()) - known.keys()
-    for subject, event in tracked:
-        if subject in newcomers:
-            people.setdefault(subject, _Version({}, -1, event.timestamp))
-    await _write(session, people, tracked)
+    for event in page.events:
+        event.subject = merges.get(event.subject, event.subject)
+    newcomers = ({event.subject for event in page.events} | people.keys()) - known.keys()
+    for event in page.events:
+        if event.subject in newcomers:
+            people.setdefault(event.subject, _Version({}, -1, event.at))
+    await _write(session, people, page.events)
     events: dict[str, set[UUID]] = defaultdict(set)
-    for subject, event in tracked:
-        events[event.name].add(subject)
+    for event in page.events:
+        events[event.name].add(event.subject)
     traits: dict[str, set[UUID]] = defaultdict(set)
     for subject, version in people.items():
         for name in _differing(known.get(subject) or {}, version.traits, looked_at):
@@ -135,9 +144,7 @@ async def project(session: AsyncSession, page: Page, looked_at: Collection[str])
     return Touches(events, traits, newcomers, {merges[merged] for merged in page.merges})
 
 
-async def _write(
-    session: AsyncSession, people: Mapping[UUID, _Version], tracked: Sequence[tuple[UUID, wire.TrackedEvent]]
-) -> None:
+async def _write(session: AsyncSession, people: Mapping[UUID, _Version], tracked: Sequence[_Event]) -> None:
     if people:
         rows: list[dict[str, object]] = [
             {"id": profile_id, "traits": version.traits, "version": version.version, "created_at": version.created_at}
@@ -145,16 +152,7 @@ async def _write(
         ]
         await session.execute(_PEOPLE, {"rows": orjson.dumps(rows).decode()})
     if tracked:
-        rows = [
-            {
-                "id": event.id,
-                "profile_id": subject,
-                "name": event.name,
-                "timestamp": event.timestamp,
-                "properties": event.properties,
-            }
-            for subject, event in tracked
-        ]
+        rows = [{**event.data, "profile_id": event.subject} for event in tracked]
         await session.execute(_EVENTS, {"rows": orjson.dumps(rows).decode()})
 
 
@@ -164,6 +162,15 @@ async def _merge(session: AsyncSession, merged: UUID, survivor: UUID) -> None:
     both = {"merged": merged, "survivor": survivor}
     for statement in _MERGE:
         await session.execute(statement, both)
+
+
+def _event(subject: UUID, item: FeedItem) -> _Event:
+    """Checked by hand, since pages are large: the database reads the timestamp, `TrackedEvent` says what must be there."""
+    match item.data:
+        case {"id": str(), "name": str(name), "timestamp": str(), "properties": dict()}:
+            return _Event(subject, name, item.time, item.data)
+        case _:
+            raise ValueError(f"item {item.id} is no tracked event")
 
 
 def _flattened(merges: Mapping[UUID, UUID]) -> dict[UUID, UUID]:
