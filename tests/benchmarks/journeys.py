@@ -23,6 +23,7 @@ from infra.db import service_url
 from infra.local.system import LocalSystem
 from tests.benchmarks import history
 from tests.benchmarks.meters import cpu_seconds, memory
+from tests.e2e.ports import own_ports
 from tests.e2e.shop import Shop, open_shop, until
 
 SERVICES = ("profiles", "segments", "channels", "journeys")
@@ -63,7 +64,7 @@ class Bench:
         async with AsyncExitStack() as stack:
             self.folder = Path(stack.enter_context(TemporaryDirectory()))
             extra = {"REIS_QUIET_HOURS": "", "REIS_PROVIDER_CALLBACKS": str(self._callbacks).lower(), "REIS_LOG_LEVEL": "warning"}
-            self.system = await stack.enter_async_context(LocalSystem(self.folder, extra_env=extra))
+            self.system = await stack.enter_async_context(LocalSystem(self.folder, environ=own_ports(), extra_env=extra))
             self.shop = await stack.enter_async_context(open_shop(self.system))
             self.temporal = await Client.connect(self.system.env["TEMPORAL_ADDRESS"])
             await self.shop.publish("templates", "r", {"sms": {"body": "{{ entry.properties.mark }} {{ profile.traits.name }}"}})

@@ -7,6 +7,7 @@ import pytest_asyncio
 
 from infra.local.system import LocalSystem
 from tests.e2e import lives as living
+from tests.e2e.ports import own_ports
 from tests.e2e.shop import Shop, open_shop
 
 
@@ -14,7 +15,10 @@ from tests.e2e.shop import Shop, open_shop
 async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
     """Quiet hours are off, so that a test at night sends too."""
     folder = tmp_path_factory.mktemp("system")
-    async with LocalSystem(folder, durable=False, extra_env={"REIS_QUIET_HOURS": ""}) as system, open_shop(system) as shop:
+    async with (
+        LocalSystem(folder, durable=False, environ=own_ports(), extra_env={"REIS_QUIET_HOURS": ""}) as system,
+        open_shop(system) as shop,
+    ):
         yield shop
 
 
