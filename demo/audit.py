@@ -22,6 +22,11 @@ class Finding:
     kind: str
     what: str
 
+    @property
+    def passing(self) -> bool:
+        """Whether work that is still under way could make it go away."""
+        return self.kind in ("lost", "stuck")
+
     def __str__(self) -> str:
         return f"{self.kind}: {self.what}"
 

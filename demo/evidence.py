@@ -88,7 +88,7 @@ class Withdrawal:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything, gathered when all had settled at the virtual instant `now`."""
+    """Everything, gathered at the virtual instant `now`."""
 
     now: datetime
     entrants: tuple[Entrant, ...]

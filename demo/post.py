@@ -1,17 +1,18 @@
 """Follows every message: what the channels service says of it, what reached whom, what they do with it."""
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from contracts.channels import MESSAGE_RECEIPT, Receipt, Status
 from contracts.feed import FeedPage
+from demo.catalogue import Catalogue
 from demo.evidence import Letter
 from demo.play import Register
 from demo.reactions import Reaction, react
 from demo.screen import Screen, Sight
+from demo.script import Script
 from demo.town import Town
 from infra.clock import Clock
 from infra.errors import Unavailable
@@ -35,24 +36,21 @@ class Post:
     def __init__(
         self,
         *,
-        seed: int,
+        script: Script,
         clock: Clock,
         town: Town,
         channels: ServiceClient,
         screen: Screen,
-        names: Mapping[str, str],
         register: Register,
-        template_of: Mapping[tuple[str, str], str],
-        day_zero: datetime,
+        catalogue: Catalogue,
     ) -> None:
-        """`names`: user id → name; `template_of`: (journey, step) → template."""
-        self._seed, self._clock, self._town, self._channels, self._screen = seed, clock, town, channels, screen
-        self._names, self._register, self._template_of, self._day_zero = names, register, template_of, day_zero
+        self._script, self._clock, self._town, self._channels = script, clock, town, channels
+        self._screen, self._register, self._templates = screen, register, catalogue.templates
+        self._names = {person.id: person.name for person in script.population.people}
         self.receipts: list[Handled] = []
         self.letters: dict[str, Letter] = {}
         self._by_attempt: dict[str, Handled] = {}
         self._unanswered: list[Letter] = []
-        self._deeds: set[asyncio.Task[None]] = set()
         self._cursor: str | None = None
         self._after = 0
 
@@ -63,7 +61,7 @@ class Post:
                 with suppress(Unavailable):  # asked again at once
                     await self.catch_up()
                 self._answer(deeds)
-                self._screen.day((self._clock.now() - self._day_zero) / timedelta(days=1))
+                self._screen.day((self._clock.now() - self._script.day_zero) / timedelta(days=1))
                 await asyncio.sleep(POLL_SECONDS)
 
     async def catch_up(self) -> None:
@@ -96,8 +94,8 @@ class Post:
                 later.append(letter)
                 continue
             receipt = handled.receipt
-            template = self._template_of.get((receipt.journey, receipt.step), "")
-            reactions = react(self._seed, handled.user_id, template, letter.channel, receipt.visit)
+            template = self._templates.get((receipt.journey, receipt.step), "")
+            reactions = react(self._script.seed, handled.user_id, template, letter.channel, receipt.visit)
             if reactions:
                 deeds.create_task(self._do(letter, reactions))
         self._unanswered = later
@@ -115,4 +113,4 @@ class Post:
         return self._names.get(letter.user_id or "", letter.user_id or "somebody unknown")
 
     def _day(self, real: datetime) -> int:
-        return (self._clock.to_virtual(real) - self._day_zero).days + 1
+        return (self._clock.to_virtual(real) - self._script.day_zero).days + 1

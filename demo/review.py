@@ -11,20 +11,24 @@ from rich.console import Console
 
 from demo.audit import Finding, audit
 from demo.catalogue import Catalogue
+from demo.days import Lived
 from demo.evidence import Entrant, Evidence, LedgerMessage
 from demo.inquiry import Inquiry
-from demo.post import Post
-from demo.script import Script
+from demo.neighbours import Neighbours
+from demo.play import Register
+from demo.post import Handled, Post
+from demo.screen import Mute
 from demo.story import telling, told
 from demo.tables import journey_table, step_rows, ways
 from demo.town import Town
 from infra.clock import Clock
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 90.0
 BETWEEN_SECONDS = 1.0
-OVERDUE = timedelta(days=5)
-"""Virtual; ten real seconds at the demo's factor."""
+OVERDUE = timedelta(seconds=30)
 FALLBACK_ZONE = ZoneInfo("UTC")
+
+Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,103 +37,86 @@ class Review:
 
     evidence: Evidence
     findings: tuple[Finding, ...]
-    stats: Mapping[str, Mapping[str, Any]]
-    stories: Sequence[Mapping[str, Any]]
+    stats: Mapping[str, Json]
+    stories: Sequence[Json]
+    receipts: Sequence[Handled]
 
 
 class Reviewer:
-    """Gathers evidence from all parts."""
+    """Gathers evidence from all parts of a system whose clock runs in real time."""
 
-    def __init__(self, *, script: Script, catalogue: Catalogue, clock: Clock, post: Post, town: Town, inquiry: Inquiry) -> None:
-        self._script, self._catalogue, self._clock = script, catalogue, clock
-        self._post, self._town, self._inquiry = post, town, inquiry
+    def __init__(self, *, lived: Lived, catalogue: Catalogue, clock: Clock, around: Neighbours) -> None:
+        self._lived, self._catalogue, self._clock = lived, catalogue, clock
+        self._town, self._register = Town(around.sandbox), Register(around.profiles)
+        self._inquiry = Inquiry(
+            journeys=around.journeys, channels=around.channels, temporal=around.temporal, register=self._register
+        )
+        self._post = Post(
+            script=lived.script,
+            clock=clock,
+            town=self._town,
+            channels=around.channels,
+            screen=Mute(),
+            register=self._register,
+            catalogue=catalogue,
+        )
 
     async def settled(self) -> Review:
-        """When nothing is found any more, or what is found stays.
-
-        The clock goes on meanwhile, and one part is read after the other: only what two readings in a row find
-        is a finding, and what was found first gets PATIENCE_SECONDS to go away.
-        """
+        """When nothing is found any more, or when what is found has had PATIENCE_SECONDS to go away."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + PATIENCE_SECONDS
-        before = await self._look()
-        while before.findings and loop.time() < deadline:
+        while True:
+            review = await self._look()
+            if not any(finding.passing for finding in review.findings) or loop.time() > deadline:
+                return review
             await asyncio.sleep(BETWEEN_SECONDS)
-            after = await self._look()
-            staying = tuple(finding for finding in after.findings if finding in before.findings)
-            before = Review(after.evidence, after.findings, after.stats, after.stories)
-            if not staying:
-                return Review(after.evidence, (), after.stats, after.stories)
-        if not before.findings:
-            return before
-        await asyncio.sleep(BETWEEN_SECONDS)
-        last = await self._look()
-        return Review(last.evidence, tuple(each for each in last.findings if each in before.findings), last.stats, last.stories)
 
     async def _look(self) -> Review:
-        workflows_before = await self._inquiry.workflows()
-        enrolments = await self._inquiry.enrolments(self._catalogue.journeys)
-        workflows = {**workflows_before, **await self._inquiry.workflows()}
+        keys = self._catalogue.journeys
+        enrolments = await self._inquiry.enrolments(keys)
         stories = await self._inquiry.stories([each.id for each in enrolments])
-        stats = {key: await self._inquiry.stats(key) for key in self._catalogue.journeys}
+        stats = {key: await self._inquiry.stats(key) for key in keys}
+        ledger = await self._inquiry.ledger(keys)
         await self._post.catch_up()
         callbacks = await self._town.callbacks()
-        population = self._script.population.people
+        script = self._lived.script
         evidence = Evidence(
             now=self._clock.now(),
-            entrants=tuple(
-                Entrant(key, user_id, entry_key)
-                for key in self._catalogue.journeys
-                for user_id, entry_key in self._script.entrants(key, self._script.end)
-            ),
+            entrants=tuple(Entrant(key, user, entry_key) for key in keys for user, entry_key in script.entrants(key, script.end)),
             enrolments=enrolments,
-            workflows=workflows,
-            ledger=await self._inquiry.ledger(self._catalogue.journeys),
+            workflows=await self._inquiry.workflows(),
+            ledger=ledger,
             letters=tuple(self._post.letters.values()),
-            consents={person.id: person.consents for person in population},
+            consents={person.id: person.consents for person in script.population.people},
             accepted=_accepted(stories),
-            withdrawals=tuple(self._town.withdrawals),
+            withdrawals=self._lived.withdrawals,
             duplicates=await self._town.duplicates(),
             unsettled={f"callback {name}": callbacks.get(name, 0) for name in ("pending", "refused", "lost")},
-            paths={
-                way: count
-                for journey in self._catalogue.journeys.values()
-                for way, count in self._ways(journey.key, stats, stories)
-            },
+            paths={way: count for key in keys for way, count in self._ways(key, stats[key], stories).items()},
         )
-        return Review(evidence, audit(evidence, overdue=OVERDUE), stats, stories)
+        return Review(evidence, audit(evidence, overdue=OVERDUE), stats, stories, self._post.receipts)
 
-    def _ways(
-        self, key: str, stats: Mapping[str, Mapping[str, Any]], stories: Sequence[Mapping[str, Any]]
-    ) -> list[tuple[str, int]]:
-        """Of journeys that people of the script enter; who was handed over is only at their beginning."""
-        if not self._script.entrants(key, self._script.end):
-            return [(f"{key} · entered", int(stats[key]["entered"]))]
-        return list(ways(self._catalogue.journeys[key], stats[key], stories).items())
+    def _ways(self, key: str, stats: Json, stories: Sequence[Json]) -> dict[str, int]:
+        """Of journeys that people of the script enter; who was handed over is only at the beginning of theirs."""
+        script = self._lived.script
+        if not script.entrants(key, script.end):
+            return {f"{key} · entered": int(stats["entered"])}
+        return ways(self._catalogue.journeys[key], stats, stories)
 
-
-def _accepted(stories: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    return {
-        str(line["seen"]["message_id"]): f"{line['step']} (visit {line['visit']}) of enrolment {story['enrolment']['id']}"
-        for story in stories
-        for line in story["lines"]
-        if line["what"] == "sent" and line["seen"].get("message_id")
-    }
-
-
-def show(review: Review, script: Script, catalogue: Catalogue, post: Post, user_ids: Mapping[str, str], console: Console) -> None:
-    """A table per journey and the story with the most to tell."""
-    for key, journey in catalogue.journeys.items():
-        rows = step_rows(journey, review.stats[key], review.evidence.ledger)
-        console.print(journey_table(journey, review.stats[key], rows))
+    def show(self, review: Review, console: Console) -> None:
+        """A table per journey, and the story with the most to tell."""
+        for key, journey in self._catalogue.journeys.items():
+            rows = step_rows(journey, review.stats[key], review.evidence.ledger)
+            console.print(journey_table(journey, review.stats[key], rows))
+            console.print()
+        if not review.stories:
+            return
+        story = max(review.stories, key=lambda each: telling(each, review.receipts))
+        user_id = self._register.user_ids.get(story["enrolment"]["profile_id"], "")
+        person = next((each for each in self._lived.script.population.people if each.id == user_id), None)
+        zone = _zone(person.zone if person else None)
+        console.print(told(story, review.receipts, person.name if person else user_id, zone))
         console.print()
-    if not review.stories:
-        return
-    story = max(review.stories, key=lambda each: telling(each, post.receipts))
-    user_id = user_ids.get(story["enrolment"]["profile_id"], "")
-    person = next((each for each in script.population.people if each.id == user_id), None)
-    console.print(told(story, post.receipts, person.name if person else user_id, _zone(person.zone if person else None)))
-    console.print()
 
 
 def totals(ledger: Sequence[LedgerMessage], letters: int) -> str:
@@ -138,6 +125,15 @@ def totals(ledger: Sequence[LedgerMessage], letters: int) -> str:
     fell_back = sum(message.fell_back for message in sent)
     skipped = len(ledger) - len(sent)
     return f"{len(sent)} messages went out ({letters} arrivals, {fell_back} fell back to another channel), {skipped} did not."
+
+
+def _accepted(stories: Sequence[Json]) -> dict[str, str]:
+    return {
+        str(line["seen"]["message_id"]): f"{line['step']} (visit {line['visit']}) of enrolment {story['enrolment']['id']}"
+        for story in stories
+        for line in story["lines"]
+        if line["what"] == "sent" and line["seen"].get("message_id")
+    }
 
 
 def _zone(name: str | None) -> ZoneInfo:

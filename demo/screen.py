@@ -49,6 +49,16 @@ def shortened(text: str, longest: int = _LONGEST) -> str:
     return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
 
 
+class Mute:
+    """Shows nothing."""
+
+    def say(self, text: str) -> None: ...
+
+    def day(self, day: float) -> None: ...
+
+    def sight(self, sight: Sight) -> None: ...
+
+
 class Lines:
     """For logs: a plain line each, and of the days every fifth."""
 

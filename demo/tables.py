@@ -13,6 +13,8 @@ from journeys import Journey
 from journeys.model import Branch, Repeat, Send, Split, Step, Wait, WaitFor
 
 _QUIET = "·"
+_EXIT = "exit: "
+"""How the journeys service begins the reason of who left by a criterion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +86,9 @@ def journey_table(journey: Journey, stats: Mapping[str, Any], rows: Sequence[Ste
 
 def _summary(stats: Mapping[str, Any]) -> str:
     reasons = dict(stats["reasons"])
-    finished = reasons.pop("finished", 0)
+    finished = reasons.pop("completed", 0)
     exited = sum(reasons.values())
-    why = f" ({', '.join(f'{reason} {number}' for reason, number in reasons.items())})" if reasons else ""
+    why = f" ({', '.join(f'{reason.removeprefix(_EXIT)} {number}' for reason, number in reasons.items())})" if reasons else ""
     return (
         f"entered {stats['entered']} · held out {stats['held_out']} · goal reached {stats['goal_reached']} · "
         f"exited {exited}{why} · finished {finished} · under way {stats['running']}"
@@ -130,7 +132,7 @@ def ways(journey: Journey, stats: Mapping[str, Any], stories: Iterable[Mapping[s
             case _:
                 found[id_] = sum(kinds.values())
     if journey.exit_when:
-        found["exit"] = stats["reasons"].get("exit", 0)
+        found["exit"] = sum(number for reason, number in stats["reasons"].items() if reason.startswith(_EXIT))
     if journey.goal:
         found["goal"] = stats["goal_reached"]
     return {f"{journey.key} · {way}": count for way, count in found.items()}
