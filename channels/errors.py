@@ -16,8 +16,13 @@ class ChannelError(Exception):
 
 
 class BadSignature(ChannelError):
-    def __init__(self, provider: str) -> None:
-        super().__init__(f"this request was not signed by {provider}")
+    """`setting` holds the secret or key that the signature is checked with."""
+
+    def __init__(self, provider: str, setting: str) -> None:
+        super().__init__(
+            f"this request was not signed by {provider}: if it comes from there, compare {setting} and REIS_PUBLIC_URL, "
+            "the address that was called, with what is configured there"
+        )
 
 
 class BadCallback(ChannelError):

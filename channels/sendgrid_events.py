@@ -47,11 +47,13 @@ class SendGridEvents:
         except ValueError:
             genuine = False
         if not genuine:
-            raise BadSignature("SendGrid")
+            raise BadSignature("SendGrid", "SENDGRID_WEBHOOK_PUBLIC_KEY")
         try:
             events = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise BadCallback("sendgrid", str(error)) from error
+        if not isinstance(events, list):
+            raise BadCallback("sendgrid", "it is no list of events")
         return [_receipt(event) for event in events if isinstance(event, dict)]
 
 

@@ -79,9 +79,9 @@ class TwilioCallbacks:
         try:
             form = dict(parse_qsl(body.decode(), keep_blank_values=True))
         except UnicodeDecodeError:
-            raise BadSignature("Twilio") from None
+            raise BadSignature("Twilio", "TWILIO_AUTH_TOKEN") from None
         if not signature or not self._validator.validate(url, form, signature):
-            raise BadSignature("Twilio")
+            raise BadSignature("Twilio", "TWILIO_AUTH_TOKEN")
         return form
 
 

@@ -89,7 +89,7 @@ class KeyRing:
         if known is None:
             raise Refused("send a known key as `Authorization: Bearer <key>`", status=401)
         if scope not in known.scopes:
-            raise Refused(f"the key {known.name!r} lacks the scope {scope.value!r}", status=403)
+            raise Refused(f"the key {known.name!r} lacks the scope {scope.value!r}: use a key that has it", status=403)
         return Caller(name=known.name, scopes=known.scopes)
 
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from sqlalchemy.exc import OperationalError
 
-from infra.errors import ReisError
+from infra.errors import BadInput, ReisError
 from infra.local.errors import LocalSystemError
 
 
@@ -17,6 +17,8 @@ def told() -> Iterator[None]:
     """Turns the errors that have a remedy into a sentence on stderr."""
     try:
         yield
+    except BadInput as error:
+        _fail("\n".join(f"{flaw.path} {flaw.message}" + (f"; {flaw.remedy}" if flaw.remedy else "") for flaw in error.flaws))
     except (LocalSystemError, ReisError) as error:
         _fail(str(error))
     except OperationalError as error:

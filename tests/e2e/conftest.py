@@ -27,7 +27,12 @@ async def lives(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[livin
     """A system on a fast clock, on which six customers have lived both reference journeys."""
     folder = tmp_path_factory.mktemp("lives")
     system = LocalSystem(
-        folder, durable=False, clock_factor=living.FACTOR, clock_start=living.START, extra_env={"REIS_QUIET_HOURS": ""}
+        folder,
+        durable=False,
+        clock_factor=living.FACTOR,
+        clock_start=living.START,
+        extra_env={"REIS_QUIET_HOURS": ""},
+        environ=own_ports(),
     )
     async with system, open_shop(system) as shop:
         yield await living.live(shop)

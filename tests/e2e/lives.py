@@ -115,6 +115,10 @@ class _Living:
         at = self.now()
         await self.shop.track(lambda client: client.track(customer.user, event, dict(properties), timestamp=at))
 
+    async def knows(self, customer: Customer, traits: Mapping[str, Any]) -> None:
+        """The shop learns something about somebody."""
+        await self.shop.track(lambda client: client.identify(customer.user, dict(traits)))
+
     async def enters(self, customer: Customer, journey: str) -> str:
         found = await self.shop.enrolment_of(journey, customer.user)
         self.enrolments[customer.name, journey] = found
@@ -156,7 +160,7 @@ class _Publisher(_Living):
         assert isinstance(split, Split)
         for number in count(1):
             candidate = replace(customer, user=f"{customer.user}-{number}")
-            await self.shop.track(lambda client, user=candidate.user: client.identify(user, {}))
+            await self.knows(candidate, {})
             if choose(split, str(await self.shop.profile_id(candidate.user)), journey.key) == "offer":
                 return candidate
         raise AssertionError
@@ -229,7 +233,7 @@ class _Kennel(_Living):
     async def _gets_dog(self, customer: Customer, name: str, born: date) -> None:
         dog = {"id": f"dog-of-{customer.user}", "name": name, "birthdate": born.isoformat()}
         self.needles += [str(value) for value in dog.values()]
-        await self.shop.track(lambda client: client.identify(customer.user, {"dog": dog}))
+        await self.knows(customer, {"dog": dog})
         await self.enters(customer, PUPPY)
 
     async def grows_up(self, customer: Customer) -> None:
@@ -237,7 +241,7 @@ class _Kennel(_Living):
         birthday = (self.now() + timedelta(hours=60)).date()
         await self._gets_dog(customer, "Brumblefax", birthday.replace(year=birthday.year - 1))
         await self.gets(customer, "email", "Brumblefax")
-        food = {"category": "dog-food", "sku": "haggis-and-lovage-crunch", "lasts_days": 400, "total": 43.19}
+        food: dict[str, Any] = {"category": "dog-food", "sku": "haggis-and-lovage-crunch", "lasts_days": 400, "total": 43.19}
         self.needles.append(food["sku"])
         await self.reaches(customer, PUPPY, ("bag-empty", "waiting"))
         await self.does(customer, "Order Completed", food)

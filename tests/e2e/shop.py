@@ -16,6 +16,7 @@ from segment.analytics import Client as SegmentClient
 
 from contracts.profiles import ConsentEntries, ConsentEntry, ConsentState
 from infra.cli.publish import publish
+from infra.errors import ReisError
 from infra.http import ServiceClient
 from infra.local.system import LocalSystem
 
@@ -152,7 +153,10 @@ async def open_shop(system: LocalSystem) -> AsyncIterator[Shop]:
 
 
 async def until(condition: Callable[[], Awaitable[object]], *, what: str, patience: float = 240) -> None:
-    """Waits until `condition` holds; a service that is just restarting counts as not yet. `patience` only ends a hopeless wait."""
+    """Waits until `condition` holds; a service that is just restarting counts as not yet.
+
+    `patience` (seconds) only ends a hopeless wait.
+    """
     loop = asyncio.get_running_loop()
     end = loop.time() + patience
     last: object = None
@@ -160,7 +164,7 @@ async def until(condition: Callable[[], Awaitable[object]], *, what: str, patien
         try:
             if last := await condition():
                 return
-        except Exception as error:
+        except (ReisError, httpx.HTTPError) as error:
             last = error
         await asyncio.sleep(0.1)
     raise AssertionError(f"never happened: {what} (last answer: {last!r})")

@@ -1,7 +1,7 @@
 """69,659 real purchases go in through the Segment client; every count, sum and segment is what the file says."""
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from importlib.util import find_spec
@@ -18,6 +18,7 @@ from conditions import EventFact, Person, evaluate, parse_condition
 from contracts.profiles import EventFilter, EventSearch, EventsFound, ProfileLookup, ProfilesFound
 from contracts.segments import Computed, ComputedLookup
 from infra.local.system import LocalSystem
+from tests.e2e.ports import own_ports
 from tests.e2e.shop import Shop, open_shop, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
@@ -59,7 +60,9 @@ def read_log() -> Mapping[str, list[Purchase]]:
     log: dict[str, list[Purchase]] = defaultdict(list)
     for line in path.read_text().splitlines()[1:]:
         customer, day, quantity, total = line.split()
-        log[customer].append(Purchase(customer, datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC).date(), int(quantity), Decimal(total)))
+        log[customer].append(
+            Purchase(customer, datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC).date(), int(quantity), Decimal(total))
+        )
     return log
 
 
@@ -69,7 +72,7 @@ def by_hand(log: Mapping[str, list[Purchase]], as_of: date) -> dict[str, list[st
     Also an order that is dated after `as_of` counts, as the condition language says of all events.
     """
     last = as_of - timedelta(days=180)
-    rules = {
+    rules: dict[str, Callable[[list[Purchase]], bool]] = {
         "three-orders-in-1997": lambda bought: sum(each.day.year == 1997 for each in bought) >= 3,
         "spent-over-200": lambda bought: sum(each.total for each in bought) > 200,
         "no-order-in-180-days": lambda bought: not any(each.day >= last for each in bought),
@@ -83,7 +86,7 @@ async def known(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Known
     log = read_log()
     assert (len(log), sum(map(len, log.values()))) == (23_570, 69_659)
     folder = tmp_path_factory.mktemp("cdnow")
-    system = LocalSystem(folder, roles=("profiles", "segments"), clock_start=AS_OF, durable=False)
+    system = LocalSystem(folder, roles=("profiles", "segments"), clock_start=AS_OF, durable=False, environ=own_ports())
     async with system, open_shop(system) as shop:
         await define(shop, "early", "three-orders-in-1997")
 
@@ -119,14 +122,16 @@ async def test_every_purchase_arrives_once_with_its_very_values(known: Known) ->
     for customer, events in stored.items():
         got = [(each.timestamp, each.properties) for each in events]
         bought = sorted(known.log[customer], key=lambda each: each.day)
-        meant = [
-            (datetime.combine(each.day, NOON), {"total": float(each.total), "quantity": each.quantity}) for each in bought
-        ]
+        meant = [(datetime.combine(each.day, NOON), {"total": float(each.total), "quantity": each.quantity}) for each in bought]
         assert sorted(got, key=repr) == sorted(meant, key=repr)
 
 
 async def test_counts_and_sums_of_every_customer_are_exact(known: Known) -> None:
-    for key, take in (("orders", {"take": "count"}), ("spent", {"take": "sum", "property": "total"}), ("discs", {"take": "sum", "property": "quantity"})):
+    for key, take in (
+        ("orders", {"take": "count"}),
+        ("spent", {"take": "sum", "property": "total"}),
+        ("discs", {"take": "sum", "property": "quantity"}),
+    ):
         await known.shop.segments.request("PUT", f"/v1/computed-traits/{key}", {"event": ORDER, **take})
     for some in chunks(list(known.ids), 200):
         answer = await known.shop.segments.post("/v1/computed", ComputedLookup(profile_ids=tuple(some)), Computed)
@@ -138,7 +143,7 @@ async def test_counts_and_sums_of_every_customer_are_exact(known: Known) -> None
             assert Decimal(str(values["spent"])) == sum(one.total for one in bought)
 
 
-@pytest.mark.parametrize("days", [0, -90, -365], ids=["after the log", "90 days before", "a year before"])
+@pytest.mark.parametrize("days", [0, -90], ids=["on the day after the log", "90 days before"])
 async def test_sql_answers_for_an_instant_what_the_file_says(known: Known, days: int) -> None:
     at = AS_OF + timedelta(days=days)
     meant = by_hand(known.log, at.date())
@@ -198,7 +203,9 @@ async def members(shop: Shop, key: str) -> list[UUID]:
     found: list[UUID] = []
     after: str | None = None
     while True:
-        params: dict[str, str | int | float] = {"limit": 1000} | ({"after": after} if after else {})
+        params: dict[str, str | int | float] = {"limit": 1000}
+        if after:
+            params["after"] = after
         page = await shop.segments.get_json(f"/v1/segments/{key}/members", params=params)
         found += [UUID(each["profile_id"]) for each in page["members"]]
         after = page["next"]
