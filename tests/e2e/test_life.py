@@ -4,7 +4,21 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.lives import ABSENT, ADULT, BREEDER, CANCELS, FOLLOW_UP, MOURNER, PATRON, PUPPY, READER, REPLY, WEEKEND, Customer, Lives
+from tests.e2e.lives import (
+    ABSENT,
+    ADULT,
+    BREEDER,
+    CANCELS,
+    FOLLOW_UP,
+    MOURNER,
+    PATRON,
+    PUPPY,
+    READER,
+    REPLY,
+    WEEKEND,
+    Customer,
+    Lives,
+)
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
@@ -25,7 +39,9 @@ def steps(story: dict[str, Any]) -> list[tuple[str | None, str]]:
     return [(each["step"], each["what"]) for each in story["lines"]]
 
 
-async def test_a_reminder_that_whatsapp_cannot_deliver_falls_back_to_sms_and_the_offer_fits_what_the_reader_owns(lives: Lives) -> None:
+async def test_a_reminder_that_whatsapp_cannot_deliver_falls_back_to_sms_and_the_offer_fits_what_the_reader_owns(
+    lives: Lives,
+) -> None:
     assert await got(lives, READER) == [
         ("email", "delivered"),  # the confirmation
         ("whatsapp", "undelivered"),  # the reminder

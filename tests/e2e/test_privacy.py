@@ -1,7 +1,6 @@
 """No trait, address, name or event property in Temporal: every history and every byte it keeps is searched."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from uuid import uuid4
 
 import psycopg
