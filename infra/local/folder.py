@@ -1,6 +1,5 @@
 """The data folder: everything a local system keeps between two starts, and the lock that makes it one system's."""
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,6 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from infra.local.errors import AlreadyRunningError, NotRunningError
+from infra.local.lockfile import HeldError, Lockfile
 
 
 class Runtime(BaseModel):
@@ -43,34 +43,15 @@ class DataFolder:
     def locked(self) -> Iterator[None]:
         """Holds the folder; the kernel lets go of it however this process ends. Raises AlreadyRunningError."""
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = self._acquire()
+        try:
+            lock = Lockfile(self._lock)
+        except HeldError as error:
+            raise AlreadyRunningError(self.path, error.pid) from error
         try:
             yield
         finally:
             self._runtime.unlink(missing_ok=True)
-            self._lock.unlink(missing_ok=True)
-            os.close(descriptor)
-
-    def _acquire(self) -> int:
-        while True:
-            descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                holder = os.pread(descriptor, 20, 0).decode()
-                os.close(descriptor)
-                raise AlreadyRunningError(self.path, int(holder) if holder.isdigit() else None) from error
-            if self._is_current(descriptor):
-                os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-                return descriptor
-            os.close(descriptor)  # its last holder removed the file meanwhile
-
-    def _is_current(self, descriptor: int) -> bool:
-        try:
-            return os.path.samestat(os.fstat(descriptor), self._lock.stat())
-        except FileNotFoundError:
-            return False
+            lock.release()
 
     def write_runtime(self, runtime: Runtime) -> None:
         """Says that a system runs here, and where."""
@@ -80,22 +61,9 @@ class DataFolder:
         """Of the running system; raises NotRunningError when none does."""
         with suppress(FileNotFoundError, ValidationError):
             found = Runtime.model_validate_json(self._runtime.read_text())
-            if self._is_locked():
+            if Lockfile.is_held(self._lock):
                 return found
         raise NotRunningError(self.path)
-
-    def _is_locked(self) -> bool:
-        try:
-            descriptor = os.open(self._lock, os.O_RDWR)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
 
 
 def replace(path: Path, text: str, *, mode: int = 0o644) -> None:

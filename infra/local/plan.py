@@ -12,7 +12,7 @@ from infra.local import environment
 from infra.local.child import launch_command
 from infra.local.folder import DataFolder, Runtime, replace
 from infra.local.keys import Keys
-from infra.local.ports import HOST, choose
+from infra.local.ports import HOST, Ports
 from infra.local.postgres import EmbeddedPostgres
 from infra.local.program import Program, answers
 from infra.local.temporal import TemporalServer
@@ -46,9 +46,9 @@ class Choices:
 class Plan:
     """Chooses the ports (PortTakenError) and lays out the programs; starts nothing."""
 
-    def __init__(self, choices: Choices, folder: DataFolder, keys: Keys, clock: Clock) -> None:
+    def __init__(self, choices: Choices, folder: DataFolder, ports: Ports, keys: Keys, clock: Clock) -> None:
         self._choices, self._folder, self._keys = choices, folder, keys
-        self._ports = _choose_ports(choices, folder)
+        self._ports = _choose_ports(choices, folder, ports)
         self.urls = {role.name: f"http://{HOST}:{self._ports[role.name]}" for role in choices.roles}
         self.postgres = EmbeddedPostgres(folder.postgres, durable=choices.durable) if choices.embeds_postgres else None
         self.temporal = self._temporal() if choices.embeds_temporal else None
@@ -132,16 +132,16 @@ class Plan:
         )
 
 
-def _choose_ports(choices: Choices, folder: DataFolder) -> dict[str, int]:
+def _choose_ports(choices: Choices, folder: DataFolder, ports: Ports) -> dict[str, int]:
     """Those of the last start again where they are free: links in messages that left keep working."""
     last = _PORTS.validate_json(folder.ports.read_text()) if folder.ports.exists() else {}
     wanted = {role.name: role.port for role in choices.roles} | (_TEMPORAL_PORTS if choices.embeds_temporal else {})
     settings = {name: f"REIS_{name.upper()}_PORT" for name in wanted}
     fixed = {name: int(choices.environ[setting]) for name, setting in settings.items() if choices.environ.get(setting)}
-    chosen = {name: choose(setting=settings[name], fixed=port, preferred=port, taken=()) for name, port in fixed.items()}
+    chosen = {name: ports.choose(setting=settings[name], fixed=port, preferred=port) for name, port in fixed.items()}
     for name in wanted.keys() - fixed.keys():
         preferred = last.get(name, wanted[name])
-        chosen[name] = choose(setting=settings[name], fixed=None, preferred=preferred, taken=chosen.values())
+        chosen[name] = ports.choose(setting=settings[name], fixed=None, preferred=preferred)
     replace(folder.ports, _PORTS.dump_json(last | chosen).decode())
     return chosen
 

@@ -19,6 +19,7 @@ from infra.local.folder import DataFolder, Runtime
 from infra.local.keys import Keys
 from infra.local.leftovers import Leftovers
 from infra.local.plan import Choices, Plan
+from infra.local.ports import Ports
 from infra.local.supervisor import ProcessState, Supervisor
 from infra.roles import ROLES, Role
 
@@ -77,7 +78,9 @@ class LocalSystem:
             self.keys = Keys.kept_in(self.folder.keys)
             self.clock = continued(self.folder.clock, factor=self._factor, start=self._start, real_now=datetime.now(UTC))
             stack.callback(keep, self.folder.clock, self.clock)
-            plan = Plan(self._choices, self.folder, self.keys, self.clock)
+            ports = Ports()
+            stack.callback(ports.release)
+            plan = Plan(self._choices, self.folder, ports, self.keys, self.clock)
             self.env, self.runtime = plan.env, plan.runtime(os.getpid())
             if plan.postgres is not None:
                 stack.callback(plan.postgres.remove_socket_dir)

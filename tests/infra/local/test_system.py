@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,18 @@ async def test_a_taken_port_is_avoided_by_default_and_named_when_a_setting_fixes
         with pytest.raises(PortTakenError, match=rf"port {taken} for REIS_FIRST_PORT is taken"):
             async with LocalSystem(tmp_path, known_roles=TINY, environ={"REIS_FIRST_PORT": str(taken)}):
                 pytest.fail("it should not start")
+
+
+async def test_two_systems_that_start_at_once_do_not_want_the_same_ports(tmp_path: Path, http: httpx.AsyncClient) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "ports.json").write_text(json.dumps({"first": 18200}))
+    async with AsyncExitStack() as stack:
+        systems = (LocalSystem(tmp_path / name, known_roles=TINY) for name in ("one", "other"))
+        one, other = await asyncio.gather(*(stack.enter_async_context(system) for system in systems))
+        assert one.url("first") != other.url("first")
+        assert (await _ask(http, one, "first"))["pid"] == one.pid("first")
+        assert (await _ask(http, other, "first"))["pid"] == other.pid("first")
 
 
 async def test_the_next_start_finds_the_keys_the_addresses_and_the_time_of_the_last_one(tmp_path: Path) -> None:
