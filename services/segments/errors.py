@@ -1,12 +1,8 @@
-"""The errors of the segments service."""
+"""The one error that only the segments service has."""
 
 from __future__ import annotations
 
-from infra.errors import Conflict, ReisError
-
-
-class SegmentsError(ReisError):
-    """Base of the errors that only this service has."""
+from infra.errors import Conflict
 
 
 class StillUsed(Conflict):

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import assert_never
 from uuid import UUID
 
+import orjson
 from pydantic import JsonValue
 from sqlalchemy import Row, text
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -23,7 +24,7 @@ _PEOPLE = text(
 )
 _EVENTS = text(
     "SELECT e.profile_id, e.id, e.name, e.timestamp, e.properties "
-    "FROM unnest(CAST(:ids AS uuid[]), CAST(:names AS text[]), CAST(:since AS timestamptz[])) AS w(profile_id, name, since) "
+    "FROM jsonb_to_recordset(CAST(:wanted AS jsonb)) AS w(profile_id uuid, name text, since timestamptz) "
     "JOIN event AS e ON e.profile_id = w.profile_id AND e.name = w.name AND e.timestamp >= w.since"
 )
 _MEMBERSHIPS = text(
@@ -90,8 +91,8 @@ async def load_events(session: AsyncSession, wanted: Mapping[tuple[UUID, str], d
     """Events by (profile, name) since an instant (inclusive), per profile and in no order."""
     found: dict[UUID, list[EventFact]] = defaultdict(list)
     if wanted:
-        parameters = {"ids": [one for one, _ in wanted], "names": [name for _, name in wanted], "since": list(wanted.values())}
-        for row in (await session.execute(_EVENTS, parameters)).all():
+        rows = [{"profile_id": profile_id, "name": name, "since": since} for (profile_id, name), since in wanted.items()]
+        for row in (await session.execute(_EVENTS, {"wanted": orjson.dumps(rows).decode()})).all():
             found[row.profile_id].append(EventFact(row.id, row.name, row.timestamp, row.properties))
     return found
 

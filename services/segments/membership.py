@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+import orjson
 from pydantic import JsonValue
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -31,8 +32,8 @@ _STATES = text(
 )
 _WRITE = text(
     "INSERT INTO membership (segment, profile_id, member, since, number, recheck_at) "
-    "SELECT :segment, * FROM unnest(CAST(:ids AS uuid[]), CAST(:members AS boolean[]), CAST(:since AS timestamptz[]), "
-    "CAST(:numbers AS int[]), CAST(:rechecks AS timestamptz[])) "
+    "SELECT :segment, * FROM jsonb_to_recordset(CAST(:rows AS jsonb)) "
+    "AS r(profile_id uuid, member boolean, since timestamptz, number int, recheck_at timestamptz) "
     "ON CONFLICT (segment, profile_id) DO UPDATE SET member = excluded.member, since = excluded.since, "
     "number = excluded.number, recheck_at = excluded.recheck_at"
 )
@@ -161,16 +162,17 @@ def _step(old: State | None, at: datetime, *, member: bool, recheck_at: datetime
 async def _write(session: AsyncSession, segment: Segment, steps: Mapping[UUID, Step]) -> None:
     if not steps:
         return
-    states = [step.after for step in steps.values()]
-    parameters = {
-        "segment": segment.key,
-        "ids": list(steps),
-        "members": [state.member for state in states],
-        "since": [state.since for state in states],
-        "numbers": [state.number for state in states],
-        "rechecks": [state.recheck_at for state in states],
-    }
-    await session.execute(_WRITE, parameters)
+    rows = [
+        {
+            "profile_id": profile_id,
+            "member": step.after.member,
+            "since": step.after.since,
+            "number": step.after.number,
+            "recheck_at": step.after.recheck_at,
+        }
+        for profile_id, step in steps.items()
+    ]
+    await session.execute(_WRITE, {"segment": segment.key, "rows": orjson.dumps(rows).decode()})
 
 
 def _happening(change: Change, traits: dict[str, JsonValue]) -> Happening:
