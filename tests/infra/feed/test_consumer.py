@@ -102,7 +102,7 @@ async def test_nothing_is_lost_and_nothing_doubled_with_concurrent_writers_and_a
                 async with producer.begin() as session:
                     for one in ids:
                         await outbox.append(session, [happening(one)])
-                        for _ in range(chance.randrange(4)):
+                        for _ in range(chance.randrange(8)):
                             await session.execute(text("SELECT 1"))
                     if give_up:
                         raise LookupError
@@ -113,7 +113,7 @@ async def test_nothing_is_lost_and_nothing_doubled_with_concurrent_writers_and_a
 
     async def follow() -> None:
         flaky = Ledger(lambda _: OperationalError("", None, Exception()) if chance.random() < 0.02 else None)
-        feed = following(client, consumer, flaky, page=7)
+        feed = following(client, consumer, flaky, page=100)
         while True:
             finished = done.is_set()
             try:

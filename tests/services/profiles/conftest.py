@@ -1,6 +1,6 @@
 """The service in process, on a migrated database of each test's own."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
 import httpx
@@ -10,8 +10,6 @@ from fastapi import FastAPI
 from infra.auth import ApiKey, KeyRing, Scope, hashed
 from infra.clock import Clock
 from infra.db import Database
-from infra.local.postgres import EmbeddedPostgres
-from infra.migrations import schema_of, upgrade
 from services.profiles.app import create_app
 from tests.services.profiles.shop import Shop
 
@@ -29,21 +27,10 @@ KEYRING = KeyRing(
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-@pytest.fixture(scope="session")
-def template(postgres: EmbeddedPostgres) -> str:
-    """A migrated database to copy from: faster than migrating one per test."""
-    postgres.create_databases(["profiles_template"])
-    upgrade(schema_of("profiles"), postgres.url("profiles_template"))
-    return "profiles_template_profiles"
-
-
 @pytest.fixture
-def profiles_url(postgres: EmbeddedPostgres, template: str, database_names: Iterator[str]) -> Iterator[str]:
+def profiles_url(migrated_database: Callable[[str], str]) -> str:
     """The URL of an empty, migrated database."""
-    name = next(database_names)
-    postgres.clone_database(template, name)
-    yield postgres.url(name)
-    postgres.drop_database(name)
+    return migrated_database("profiles")
 
 
 @pytest.fixture

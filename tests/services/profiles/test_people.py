@@ -133,7 +133,7 @@ async def _outcome(shop: Shop, after: str, prefix: str) -> list[object]:
     return seen
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(messages=_MESSAGES)
 async def test_a_batch_leaves_what_its_messages_leave_one_by_one(shop: Shop, messages: list[dict[str, Any]]) -> None:
     outcomes = []
