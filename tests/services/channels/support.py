@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 import httpx
 from cryptography.hazmat.primitives.asymmetric import ec
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
 from sqlalchemy import make_url, text
 
 from channels.network import new_session
@@ -60,6 +60,7 @@ class People:
         self.profiles: dict[UUID, Profile] = {}
         self.consents: list[dict[str, Any]] = []
         self.lookups = 0
+        self.away = False
         self.app = FastAPI()
         self.app.add_api_route("/v1/profiles/lookup", self._lookup, methods=["POST"])
         self.app.add_api_route("/v1/consents", self._consents, methods=["POST"])
@@ -84,6 +85,8 @@ class People:
         return ProfilesFound(profiles={id_: self.profiles[id_] for id_ in body.ids if id_ in self.profiles})
 
     async def _consents(self, body: ConsentEntries) -> Accepted:
+        if self.away:
+            raise HTTPException(503)
         for entry in body.entries:
             self.consents.append(entry.model_dump(mode="json", include={"profile_id", "channel", "purpose", "state", "source"}))
             if entry.profile_id in self.profiles and entry.profile_id is not None:
