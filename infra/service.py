@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from http import HTTPStatus
@@ -78,6 +79,7 @@ def create_service(
         responses={"4XX": {"model": Problem, "description": "Problem details: what is wrong, where, and the remedy."}},
     )
     app.state.keyring = keyring
+    app.state.outbox = outbox
     _add_health(app, database)
     if outbox is not None:
         _add_feed(app, outbox)
@@ -105,7 +107,20 @@ async def serve(app: FastAPI, settings: Settings) -> None:
         server_header=False,
         date_header=False,
     )
-    await uvicorn.Server(config).serve()
+    await _Server(config, app.state.outbox).serve()
+
+
+class _Server(uvicorn.Server):
+    """Answers those who wait for the feed before it waits for open requests to end: a stop takes no long poll's time."""
+
+    def __init__(self, config: uvicorn.Config, outbox: Outbox | None) -> None:
+        super().__init__(config)
+        self._outbox = outbox
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._outbox is not None:
+            self._outbox.close()
+        await super().shutdown(sockets)
 
 
 async def _keep_running(job: Callable[[], Awaitable[None]]) -> None:

@@ -110,6 +110,7 @@ class Outbox:
         self._epoch: str | None = None
         self._newest = 0  # the transaction id that the server had not yet given out when last asked
         self._wakeup = asyncio.Event()
+        self._closing = False
 
     async def append(self, session: AsyncSession, happenings: Sequence[Happening]) -> None:
         """Writes `happenings` in the caller's transaction. Call `notify` after its commit."""
@@ -132,6 +133,11 @@ class Outbox:
         """Wakes readers that wait in this process; those elsewhere look again by themselves."""
         self._wakeup.set()
 
+    def close(self) -> None:
+        """Answers the readers that wait, and lets no other wait: the server is about to stop."""
+        self._closing = True
+        self._wakeup.set()
+
     async def read(
         self,
         after: str | None,
@@ -152,7 +158,7 @@ class Outbox:
             self._wakeup.clear()
             items = await self._fetch(start, limit, shards)
             remaining = deadline - asyncio.get_running_loop().time()
-            if items or remaining <= 0:
+            if items or remaining <= 0 or self._closing:
                 return FeedPage(items=tuple(items), next=items[-1].cursor if items else str(start))
             await self._pause(remaining)
 
