@@ -68,9 +68,7 @@ class Shell:
             definitions = Definitions(from_service(journeys))
             client = await Client.connect(self.address, data_converter=data_converter(definitions))
             activities = EnrolmentActivities(journeys)
-            async with build_worker(
-                client, self.queue, activities, sandbox=sandbox, build_id="test", failing=[Exception]
-            ):
+            async with build_worker(client, self.queue, activities, sandbox=sandbox, build_id="test", failing=[Exception]):
                 yield definitions
 
 
@@ -79,5 +77,3 @@ async def shell(address: str, world: World) -> AsyncIterator[Shell]:
     async with serving(world) as url:
         starter = await Client.connect(address, data_converter=pydantic_data_converter)
         yield Shell(address, world, url, starter)
-
-

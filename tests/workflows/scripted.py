@@ -160,4 +160,3 @@ async def serving(world: World) -> AsyncIterator[str]:
     finally:
         server.should_exit = True
         await task
-

@@ -282,4 +282,3 @@ async def test_a_journey_that_was_left_behind_by_all_workers_is_taken_up_by_the_
         assert await person.result() == "completed"
     assert max(shell.world.times_asked(person.id).values()) == 1
     assert list(shell.world.fetched.values()) == [2]
-
