@@ -33,7 +33,7 @@ class SessionHttpClient(AsyncHttpClient):  # type: ignore[misc]
     """
 
     def __init__(self, session: aiohttp.ClientSession, timeout: float) -> None:
-        super().__init__(logging.getLogger(__name__), True, timeout)
+        super().__init__(logging.getLogger(__name__), is_async=True, timeout=timeout)
         self._session = session
         self._timeout = timeout
 
@@ -46,7 +46,7 @@ class SessionHttpClient(AsyncHttpClient):  # type: ignore[misc]
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
         timeout: float | None = None,
-        allow_redirects: bool = False,
+        allow_redirects: bool = False,  # noqa: FBT001, FBT002, ARG002  the SDK's signature
     ) -> Response:
         """Raises `NotTaken` or `NoAnswer`; all else is the SDK's to judge."""
         is_json = (headers or {}).get("Content-Type", "").startswith("application/json")

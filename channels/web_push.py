@@ -50,7 +50,7 @@ class WebPush:
         except NoAnswer as problem:
             return Unknown(why=str(problem))
 
-    async def look_up(self, asked: Asked) -> Accepted | Lookup:
+    async def look_up(self, asked: Asked) -> Accepted | Lookup:  # noqa: ARG002  the protocol's signature
         """RFC 8030 has no such question."""
         return Lookup.CANNOT_TELL
 

@@ -24,7 +24,8 @@ _FIELDS = (
     "m.profile_id, m.purpose, m.valid_until, m.within_seconds"
 )
 _CLAIM = text(
-    "WITH due AS (SELECT id FROM attempt WHERE state = 'queued' AND not_before <= now() AND channel = ANY(CAST(:channels AS text[])) "
+    "WITH due AS (SELECT id FROM attempt WHERE state = 'queued' AND not_before <= now() AND channel = "
+    "ANY(CAST(:channels AS text[])) "
     "ORDER BY not_before LIMIT :most FOR UPDATE SKIP LOCKED) "
     "UPDATE attempt a SET state = 'claimed', claimed_by = :me, lease_until = now() + :lease FROM due, message m "
     f"WHERE a.id = due.id AND m.id = a.message_id RETURNING {_FIELDS}"
@@ -52,7 +53,8 @@ _SETTLE = text(
     "unknown_since = CASE WHEN r.state = 'unknown' THEN coalesce(a.unknown_since, now()) END, "
     "check_at = CASE WHEN r.state = 'unknown' THEN now() + make_interval(secs => r.wait) END "
     "FROM json_to_recordset(CAST(:rows AS json)) AS r(id uuid, state text, reason text, provider_id text, wait float8) "
-    "WHERE a.id = r.id AND (a.state IN ('claimed', 'calling', 'unknown') OR (a.state = 'sent' AND r.state = 'sent')) RETURNING a.id"
+    "WHERE a.id = r.id AND (a.state IN ('claimed', 'calling', 'unknown') OR (a.state = 'sent' AND "
+    "r.state = 'sent')) RETURNING a.id"
 )
 _ARM = text(
     "UPDATE message m SET fallback_due = :now + make_interval(secs => m.within_seconds), fallback_floor = now() + :grace "

@@ -146,8 +146,8 @@ class Delivery:
             return Refused(code="not_taken", permanent=False, detail="the dispatcher was held up")
         try:
             outcome = await self._provider.adapter.send(claim.message)
-        except Exception as error:  # noqa: BLE001  one message that an adapter stumbles over must not stop the others
-            log.error("dispatch.adapter_failed", attempt=str(claim.id), error=type(error).__name__)
+        except Exception as error:
+            log.exception("dispatch.adapter_failed", attempt=str(claim.id))
             outcome = Unknown(why=f"the adapter failed: {type(error).__name__}")
         match outcome:
             case Accepted():

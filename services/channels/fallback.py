@@ -27,7 +27,10 @@ _MOST = 100
 _IDLE_SECONDS = 0.2
 _IN_HAND = frozenset({"queued", "claimed", "calling"})
 
-_FIELDS = "id, profile_id, template, template_version, channels, purpose, unless, within_seconds, valid_until, context, journey, number, position"
+_FIELDS = (
+    "id, profile_id, template, template_version, channels, purpose, unless, within_seconds, valid_until, "
+    "context, journey, number, position"
+)
 _DUE = text(
     f"SELECT {_FIELDS} FROM message WHERE fallback_due <= :now AND fallback_floor <= now() AND cancelled_at IS NULL "
     "ORDER BY fallback_due LIMIT :most"
@@ -38,7 +41,8 @@ _TRIED = text(
 )
 _LOCK = text(
     "SELECT m.id FROM message m JOIN unnest(CAST(:ids AS uuid[]), CAST(:numbers AS int[])) AS w(id, number) "
-    "ON m.id = w.id AND m.number = w.number WHERE m.fallback_due IS NOT NULL AND m.cancelled_at IS NULL FOR UPDATE OF m SKIP LOCKED"
+    "ON m.id = w.id AND m.number = w.number WHERE m.fallback_due IS NOT NULL AND m.cancelled_at IS NULL "
+    "FOR UPDATE OF m SKIP LOCKED"
 )
 _MOVE = text(
     "UPDATE message m SET number = r.number, position = r.position, fallback_due = r.due, fallback_note = r.note "

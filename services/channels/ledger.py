@@ -20,17 +20,24 @@ from services.channels.decision import Go
 _FACTS = text(
     "SELECT 'message' AS kind, m.key AS name, json_build_object('status', m.decision, 'message_id', m.id, 'channel', m.channel, "
     "'reason', m.reason, 'detail', m.detail)::text AS value FROM message m WHERE m.key = ANY(CAST(:keys AS text[])) "
-    "UNION ALL SELECT 'suppression', s.channel, s.address_hash FROM suppression s WHERE s.address_hash = ANY(CAST(:hashes AS text[])) "
-    "UNION ALL SELECT 'template', t.key, max(t.version)::text FROM template t WHERE t.key = ANY(CAST(:templates AS text[])) GROUP BY t.key"
+    "UNION ALL SELECT 'suppression', s.channel, s.address_hash FROM suppression s WHERE s.address_hash = "
+    "ANY(CAST(:hashes AS text[])) "
+    "UNION ALL SELECT 'template', t.key, max(t.version)::text FROM template t WHERE t.key = "
+    "ANY(CAST(:templates AS text[])) GROUP BY t.key"
 )
-_ATTEMPT_COLUMNS = "id uuid, message_id uuid, number smallint, channel text, address text, address_hash text, content jsonb, because text, created_at timestamptz"
+_ATTEMPT_COLUMNS = (
+    "id uuid, message_id uuid, number smallint, channel text, address text, address_hash text, content "
+    "jsonb, because text, created_at timestamptz"
+)
 _ATTEMPT_NAMES = "id, message_id, number, channel, address, address_hash, content, because, created_at"
 _ADD = text(
-    "WITH added AS (INSERT INTO message (id, key, profile_id, template, template_version, channels, purpose, unless, within_seconds, "
+    "WITH added AS (INSERT INTO message (id, key, profile_id, template, template_version, channels, "
+    "purpose, unless, within_seconds, "
     "valid_until, context, enrolment, journey, step, visit, created_at, decision, channel, reason, detail, number, position) "
     "SELECT id, key, profile_id, template, template_version, channels, purpose, unless, within_seconds, valid_until, context, "
     "enrolment, journey, step, visit, created_at, decision, channel, reason, detail, 1, position "
-    "FROM json_to_recordset(CAST(:messages AS json)) AS r(id uuid, key text, profile_id uuid, template text, template_version int, "
+    "FROM json_to_recordset(CAST(:messages AS json)) AS r(id uuid, key text, profile_id uuid, template "
+    "text, template_version int, "
     "channels jsonb, purpose text, unless text, within_seconds float8, valid_until timestamptz, context jsonb, enrolment uuid, "
     "journey text, step text, visit int, created_at timestamptz, decision text, channel text, reason text, detail text, "
     "position smallint) ON CONFLICT (key) DO NOTHING RETURNING id), "

@@ -27,7 +27,10 @@ class Unsubscribe(NamedTuple):
 
 
 class Links:
-    """Makes and reads `{public_url}/u/{token}`. A token is ids, channel and purpose with 16 bytes of HMAC-SHA-256; it never expires."""
+    """Makes and reads `{public_url}/u/{token}`.
+
+    A token is ids, channel and purpose with 16 bytes of HMAC-SHA-256; it never expires.
+    """
 
     def __init__(self, public_url: str, secret: str) -> None:
         if not secret:

@@ -18,7 +18,8 @@ from infra.feed.outbox import Happening, Outbox
 from services.channels.claims import hold
 
 _FACT = (
-    "json_to_recordset(CAST(:rows AS json)) AS r(id text, attempt_id uuid, status text, rank smallint, at timestamptz, text text, "
+    "json_to_recordset(CAST(:rows AS json)) AS r(id text, attempt_id uuid, status text, rank smallint, "
+    "at timestamptz, text text, "
     "url text, reason text, provider_id text, raw jsonb)"
 )
 _ADD = text(

@@ -20,7 +20,8 @@ from services.channels.receipt_book import ReceiptBook, Report
 _MESSAGES = text(
     "SELECT id, key, profile_id, template, template_version, channels, purpose, unless, within_seconds, valid_until, enrolment, "
     "journey, step, visit, created_at, decision, reason, detail, fallback_note, cancelled_at FROM message "
-    "WHERE (CAST(:enrolment AS uuid) IS NULL OR enrolment = :enrolment) AND (CAST(:profile AS uuid) IS NULL OR profile_id = :profile) "
+    "WHERE (CAST(:enrolment AS uuid) IS NULL OR enrolment = :enrolment) AND (CAST(:profile AS uuid) IS "
+    "NULL OR profile_id = :profile) "
     "AND (CAST(:journey AS text) IS NULL OR journey = :journey) AND (CAST(:before AS uuid) IS NULL OR id < :before) "
     "ORDER BY id DESC LIMIT :limit"
 )
@@ -35,7 +36,8 @@ _RECEIPTS = text(
 )
 _SEARCH = text(
     "SELECT f.number - 1 AS place, r.id, r.message_id, r.status, r.channel, r.attempt_number, r.at, r.text, r.url, r.reason, "
-    "m.enrolment, m.journey, m.step, m.visit FROM json_to_recordset(CAST(:filters AS json)) AS f(number int, enrolment uuid, step text, "
+    "m.enrolment, m.journey, m.step, m.visit FROM json_to_recordset(CAST(:filters AS json)) AS f(number "
+    "int, enrolment uuid, step text, "
     "visit int) JOIN message m ON m.enrolment = f.enrolment AND m.step = f.step AND (f.visit IS NULL OR m.visit = f.visit) "
     "JOIN receipt r ON r.message_id = m.id ORDER BY r.at, r.id"
 )
@@ -51,11 +53,13 @@ _COUNTS = text(
     "SELECT m.step, a.channel, count(*) AS attempts, count(*) FILTER (WHERE a.sent_at IS NOT NULL) AS sent, "
     "count(*) FILTER (WHERE s.statuses && ARRAY['delivered','opened','clicked','replied','complained']) AS delivered, "
     "count(*) FILTER (WHERE s.statuses && ARRAY['opened','clicked']) AS opened, "
-    "count(*) FILTER (WHERE 'clicked' = ANY(s.statuses)) AS clicked, count(*) FILTER (WHERE 'replied' = ANY(s.statuses)) AS replied, "
+    "count(*) FILTER (WHERE 'clicked' = ANY(s.statuses)) AS clicked, count(*) FILTER (WHERE 'replied' = "
+    "ANY(s.statuses)) AS replied, "
     "count(*) FILTER (WHERE s.statuses && ARRAY['bounced','rejected']) AS failed, "
     "count(*) FILTER (WHERE a.state = 'unknown') AS unknown, count(*) FILTER (WHERE a.state = 'cancelled') AS cancelled, "
     "count(*) FILTER (WHERE a.number < m.number) AS fell_back FROM message m JOIN attempt a ON a.message_id = m.id "
-    "LEFT JOIN LATERAL (SELECT array_agg(r.status) AS statuses FROM receipt r WHERE r.message_id = m.id AND r.attempt_id = a.id) s ON true "
+    "LEFT JOIN LATERAL (SELECT array_agg(r.status) AS statuses FROM receipt r WHERE r.message_id = m.id "
+    "AND r.attempt_id = a.id) s ON true "
     "WHERE m.journey = :journey GROUP BY m.step, a.channel ORDER BY m.step, a.channel"
 )
 _SKIPPED = text(

@@ -18,7 +18,10 @@ _ADD = text(
     "SELECT :key, coalesce(max(version), 0) + 1, :purpose, CAST(:parts AS jsonb), CAST(:variables AS jsonb), :at, :by "
     "FROM template WHERE key = :key RETURNING version"
 )
-_NEWEST = "SELECT DISTINCT ON (key) key, version, purpose, parts, variables, created_at, created_by FROM template {} ORDER BY key, version DESC"
+_NEWEST = (
+    "SELECT DISTINCT ON (key) key, version, purpose, parts, variables, created_at, created_by FROM "
+    "template {} ORDER BY key, version DESC"
+)
 
 
 class TemplateStore:
@@ -73,7 +76,8 @@ class TemplateStore:
         if missing:
             statement = text(
                 "SELECT t.key, t.version, t.purpose, t.parts FROM template t "
-                "JOIN unnest(CAST(:keys AS text[]), CAST(:versions AS int[])) AS w(key, version) ON t.key = w.key AND t.version = w.version"
+                "JOIN unnest(CAST(:keys AS text[]), CAST(:versions AS int[])) AS w(key, version) ON t.key = w.key "
+                "AND t.version = w.version"
             )
             values = {"keys": [key for key, _ in missing], "versions": [version for _, version in missing]}
             for row in (await session.execute(statement, values)).all():

@@ -6,7 +6,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from contracts.base import Wire
 from contracts.channels import Channel
@@ -30,8 +30,8 @@ class PreviewRequest(Wire):
     """Whom to show it for: `profile_id`, or made-up `traits`; and what the journey would supply."""
 
     profile_id: UUID | None = None
-    traits: dict[str, JsonValue] = {}
-    context: dict[str, JsonValue] = {}
+    traits: dict[str, JsonValue] = Field(default_factory=dict)
+    context: dict[str, JsonValue] = Field(default_factory=dict)
     journey: str = ""
 
 

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 import httpx
 from cryptography.hazmat.primitives.asymmetric import ec
 from fastapi import FastAPI, HTTPException
-from sqlalchemy import make_url, text
+from sqlalchemy import CursorResult, make_url, text
 
 from channels.network import new_session
 from channels.sendgrid_events import SendGridEvents
@@ -220,7 +220,7 @@ class World:
     async def sql(self, statement: str, **values: Any) -> list[Any]:
         async with self.database.begin() as session:
             result = await session.execute(text(statement), values)
-            return list(result.all()) if result.returns_rows else []
+            return list(result.all()) if isinstance(result, CursorResult) and result.returns_rows else []
 
     async def fault(self, effect: str, **more: Any) -> None:
         await self.sandbox.post("/api/faults", {"effect": effect, **more})

@@ -32,23 +32,23 @@ async def _all_out(world: World, ids: list[UUID]) -> bool:
     return bool(rows[0][0] == len(ids))
 
 
-@pytest.mark.parametrize("channel", [Channel.SMS, Channel.WHATSAPP, Channel.EMAIL])
-@pytest.mark.parametrize("callbacks", [True, False])
+@pytest.mark.parametrize(("channel", "callbacks"), [(Channel.SMS, True), (Channel.WHATSAPP, False), (Channel.EMAIL, True)])
 async def test_a_dispatcher_killed_mid_way_loses_nothing_and_sends_nothing_twice(
-    start_world: StartWorld, channel: Channel, callbacks: bool
+    start_world: StartWorld, channel: Channel, *, callbacks: bool
 ) -> None:
     world = await start_world(provider_callbacks=callbacks)
     server = Server(world.people.app, 0)
     await server.start()
+    world.stack.push_async_callback(server.stop)
     people = [world.people.add(name=f"P{n}", phone=f"+1555100{n:04}", email=f"p{n}@example.com") for n in range(200)]
     await world.send(*(world.request(person, channel) for person in people))
-    await world.fault("delay", seconds=0.05)
+    await world.fault("delay", seconds=0.3)
     first = await _spawn(world, f"http://127.0.0.1:{server.port}")
 
     async def under_way() -> bool:
-        return (await world.sandbox.get("/api/messages/count"))["total"] >= 40
+        return bool((await world.sandbox.get("/api/messages/count"))["total"] >= 40)
 
-    await until(under_way)
+    await until(under_way, seconds=90)
     first.send_signal(signal.SIGKILL)
     await first.wait()
     taken = (await world.sandbox.get("/api/messages/count"))["total"]
@@ -57,11 +57,10 @@ async def test_a_dispatcher_killed_mid_way_loses_nothing_and_sends_nothing_twice
     assert left > 0
     second = await _spawn(world, f"http://127.0.0.1:{server.port}")
     try:
-        await until(lambda: _all_out(world, people), seconds=60)
+        await until(lambda: _all_out(world, people), seconds=90)
     finally:
         second.terminate()
         await second.wait()
-        await server.stop()
     messages = await world.sandbox.messages(limit=10_000)
     assert Counter(m["to"] for m in messages) == Counter(
         f"p{n}@example.com" if channel is Channel.EMAIL else f"+1555100{n:04}" for n in range(200)
@@ -72,7 +71,7 @@ async def test_a_dispatcher_killed_mid_way_loses_nothing_and_sends_nothing_twice
 @pytest.mark.parametrize("effect", ["timeout", "error"])
 @pytest.mark.parametrize("recorded", [True, False])
 async def test_a_call_without_an_answer_ends_with_the_message_there_once(
-    start_world: StartWorld, channel: Channel, effect: str, recorded: bool
+    start_world: StartWorld, channel: Channel, effect: str, *, recorded: bool
 ) -> None:
     world = await start_world()
     await world.fault("drop_callback")

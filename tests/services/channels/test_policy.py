@@ -156,7 +156,7 @@ async def test_every_subscription_of_a_person_gets_the_push_and_a_dead_one_is_no
 
 
 @given(
-    now=st.datetimes(datetime(2024, 1, 1), datetime(2027, 1, 1)).map(lambda t: t.replace(tzinfo=UTC)),
+    now=st.integers(0, 3 * 366 * 24 * 60).map(lambda minutes: datetime(2024, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)),
     zone=st.sampled_from(["Europe/Berlin", "America/New_York", "Asia/Tokyo", "Australia/Lord_Howe", "Nowhere/None", None]),
     window=st.sampled_from(["21:00-08:00", "22:30-02:30", "01:00-05:00", "00:00-06:00"]),
 )
