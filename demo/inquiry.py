@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -56,6 +56,23 @@ class Inquiry:
             if id_ not in newest or each.start_time > newest[id_][0]:
                 newest[id_] = (each.start_time, state)
         return {id_: state for id_, (_, state) in newest.items()}
+
+    async def open_timer(self, enrolment: Enrolment) -> datetime | None:
+        """When (real) the timer fires that the enrolment's workflow sleeps on; None without one.
+
+        A send that was put off to the end of quiet hours is a sleep too, which no decision tells of.
+        """
+        handle = self._temporal.get_workflow_handle(f"{enrolment.journey}/{enrolment.id}")
+        timers: dict[str, datetime] = {}
+        async for event in handle.fetch_history_events():
+            if event.HasField("timer_started_event_attributes"):
+                timer = event.timer_started_event_attributes
+                timers[timer.timer_id] = event.event_time.ToDatetime(UTC) + timer.start_to_fire_timeout.ToTimedelta()
+            elif event.HasField("timer_fired_event_attributes"):
+                timers.pop(event.timer_fired_event_attributes.timer_id, None)
+            elif event.HasField("timer_canceled_event_attributes"):
+                timers.pop(event.timer_canceled_event_attributes.timer_id, None)
+        return max(timers.values(), default=None)
 
     async def stats(self, key: str) -> dict[str, Any]:
         """A journey in numbers."""

@@ -74,6 +74,6 @@ def _email(chance: Random) -> tuple[Reaction, ...]:
     luck = chance.random()
     if luck < 0.3:
         return (opened, Reaction(opened.after + timedelta(minutes=20), "click"))
-    if luck < 0.33:
+    if luck < 0.36:
         return (opened, Reaction(opened.after + timedelta(minutes=20), "unsubscribe"))
     return (opened,)

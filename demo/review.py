@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -12,7 +12,7 @@ from rich.console import Console
 from demo.audit import Finding, audit
 from demo.catalogue import Catalogue
 from demo.days import Lived
-from demo.evidence import Entrant, Evidence, LedgerMessage
+from demo.evidence import Enrolment, Entrant, Evidence, LedgerMessage
 from demo.inquiry import Inquiry
 from demo.neighbours import Neighbours
 from demo.play import Register
@@ -73,7 +73,7 @@ class Reviewer:
 
     async def _look(self) -> Review:
         keys = self._catalogue.journeys
-        enrolments = await self._inquiry.enrolments(keys)
+        enrolments = await self._asleep(await self._inquiry.enrolments(keys))
         stories = await self._inquiry.stories([each.id for each in enrolments])
         stats = {key: await self._inquiry.stats(key) for key in keys}
         ledger = await self._inquiry.ledger(keys)
@@ -96,6 +96,17 @@ class Reviewer:
         )
         return Review(evidence, audit(evidence, overdue=OVERDUE), stats, stories, self._post.receipts)
 
+    async def _asleep(self, enrolments: Sequence[Enrolment]) -> tuple[Enrolment, ...]:
+        """Asks Temporal what those sleep on whose last decided wait is over."""
+        found = []
+        for each in enrolments:
+            if each.running and each.waits_until is not None and each.waits_until + OVERDUE < self._clock.now():
+                timer = await self._inquiry.open_timer(each)
+                found.append(replace(each, waits_until=self._clock.to_virtual(timer)) if timer else each)
+            else:
+                found.append(each)
+        return tuple(found)
+
     def _ways(self, key: str, stats: Json, stories: Sequence[Json]) -> dict[str, int]:
         """Of journeys that people of the script enter; who was handed over is only at the beginning of theirs."""
         script = self._lived.script
@@ -115,7 +126,7 @@ class Reviewer:
         user_id = self._register.user_ids.get(story["enrolment"]["profile_id"], "")
         person = next((each for each in self._lived.script.population.people if each.id == user_id), None)
         zone = _zone(person.zone if person else None)
-        console.print(told(story, review.receipts, person.name if person else user_id, zone))
+        console.print(told(story, review.receipts, review.evidence.ledger, person.name if person else user_id, zone))
         console.print()
 
 
