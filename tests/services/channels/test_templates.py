@@ -1,0 +1,79 @@
+"""Templates are checked when they are stored, and say what they need."""
+
+from typing import Any
+
+import pytest
+
+from tests.services.channels.support import World
+
+
+async def test_a_template_says_which_variables_it_uses_and_a_change_makes_a_new_version(world: World) -> None:
+    parts = {
+        "purpose": "marketing",
+        "email": {
+            "subject": "{{ entry.title | default: 'Hello' }}",
+            "html": "{% for x in profile.dogs %}{{ x.name }}{% endfor %}<a href='{{ unsubscribe_url }}'>no</a>",
+        },
+        "sms": {"body": "{{ profile.traits.name }} {{ event.properties.city }} {{ journey }}"},
+    }
+    first = (await world.api.put("/v1/templates/party", json=parts)).json()
+    assert first["variables"] == {
+        "email": ["entry.title", "profile.dogs", "unsubscribe_url"],
+        "sms": ["event.properties.city", "journey", "profile.traits.name"],
+    }
+    assert (await world.api.put("/v1/templates/party", json=parts)).json()["version"] == 1
+    assert (await world.api.put("/v1/templates/party", json=parts | {"sms": {"body": "x"}})).json()["version"] == 2
+    listed = (await world.api.get("/v1/templates")).json()["templates"]
+    assert [(t["key"], t["version"], t["purpose"]) for t in listed] == [("hello", 1, None), ("party", 2, "marketing")]
+    assert (await world.api.get("/v1/templates/none")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("source", "path", "said"),
+    [
+        ("{{ profile.name", "$.sms.body", "expected '}}'"),
+        ("a\n{{ profile.name | shout }}", "$.sms.body", "line 2: there is no filter 'shout'"),
+        ("{% include 'x' %}", "$.sms.body", "loads another template"),
+        ("{{ customer.name }}", "$.sms.body", "starts with 'customer'"),
+        ("{% if %}x{% endif %}", "$.sms.body", "line 1"),
+    ],
+)
+async def test_a_wrong_template_is_refused_with_place_and_remedy(world: World, source: str, path: str, said: str) -> None:
+    answer = await world.api.put("/v1/templates/wrong", json={"sms": {"body": source}})
+    assert answer.status_code == 422
+    (flaw,) = answer.json()["errors"]
+    assert flaw["path"] == path
+    assert said in flaw["message"]
+    assert flaw["remedy"]
+
+
+async def test_a_preview_renders_each_channel_or_says_why_not(world: World) -> None:
+    await world.put_template("p", sms={"body": "Hi {{ entry.x }}"}, email={"subject": "S", "html": "<b>{{ profile.name }}</b>"})
+    body: dict[str, Any] = {"traits": {"name": "A & B"}}
+    answer = (await world.api.post("/v1/templates/p/preview", json=body)).json()
+    assert answer["channels"]["email"]["content"]["html"] == "<b>A &amp; B</b>"
+    assert answer["channels"]["email"]["content"]["text"] == "A & B"
+    assert answer["channels"]["sms"]["error"] == "sms.body: entry.x is undefined"
+
+
+async def test_a_message_that_cannot_be_rendered_is_skipped_and_says_what_was_missing(world: World) -> None:
+    await world.put_template("p", sms={"body": "Hi {{ entry.x }}"})
+    ada = world.people.add(phone="+15550002001")
+    result = await world.send_one(ada, template="p")
+    assert (result.status, result.reason) == ("skipped", "template_error")
+    assert "entry.x is undefined" in result.detail
+    assert (await world.send_one(ada, template="none")).reason == "unknown_template"
+    assert (await world.send_one(ada, template="p", context={"entry": {"x": 1}})).status == "accepted"
+
+
+async def test_a_template_cannot_run_for_ever_or_fill_the_memory(world: World) -> None:
+    loops = "{% for a in (1..9999) %}{% for b in (1..9999) %}x{% endfor %}{% endfor %}"
+    await world.put_template("p", sms={"body": loops})
+    result = await world.send_one(world.people.add(phone="+15550002001"), template="p")
+    assert (result.status, result.reason) == ("skipped", "template_error")
+
+
+async def test_a_marketing_template_is_not_sent_as_transactional(world: World) -> None:
+    await world.put_template("p", purpose="marketing", sms={"body": "Buy"})
+    result = await world.send_one(world.people.add(phone="+15550002001"), template="p")
+    assert result.reason == "purpose_mismatch"
