@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 Severity = Literal["error", "warning"]
+_SHOULD = re.compile(r"(?:Input|String|Tuple|List|Dictionary|Value) should (.+?)(?: after validation, not \d+)?", re.DOTALL)
+"""How pydantic words what it expects of a plain value."""
 
 
 class Problem(BaseModel):
@@ -90,17 +92,27 @@ def _problem(details: ErrorDetails, root: object, path: str) -> Problem:
             return Problem(path=where, message="says not of which type it is", remedy="add 'type'")
         case "recursion_loop":
             return Problem(path=path, message="is nested too deeply", remedy="say it in fewer levels")
+        case _ if (demand := _SHOULD.fullmatch(details["msg"])) is not None:
+            shown = repr(details["input"])
+            shown = shown if len(shown) <= 60 else f"{shown[:59]}…"
+            return Problem(path=where, message=f"is {shown}", remedy=f"it should {demand[1].replace('tuple', 'list')}")
         case _:
-            return Problem(path=where, message=str(details["msg"]), remedy=str(context.get("remedy", "")) or _near_key(details))
+            return Problem(
+                path=where, message=str(details["msg"]), remedy=str(context.get("remedy", "")) or _in_place_of(details)
+            )
 
 
-def _near_key(details: ErrorDetails) -> str:
-    """For an object that none of the key-told kinds fits: the known key that one of its keys looks like."""
-    if not isinstance(details["input"], dict) or " keys " not in details["msg"]:
-        return ""
+def _in_place_of(details: ErrorDetails) -> str:
+    """For a value that none of the kinds of a union fits: what would; of keys the one that a given key looks like."""
+    if (kinds := details["msg"].removeprefix("is neither ")) != details["msg"]:
+        return f"write {kinds.replace(' nor ', ' or ')}" + (' like {"ref": "entry.properties.…"}' if "reference" in kinds else "")
+    if " keys " not in details["msg"]:
+        return f"write a {details['msg'].removeprefix('is no ')}" if details["msg"].startswith("is no ") else ""
     known = details["msg"].partition(" keys ")[2].split(", ")
+    if not isinstance(details["input"], dict):
+        return f"write an object with one of {', '.join(known)}"
     near = [(key, found[0]) for key in details["input"] for found in [difflib.get_close_matches(str(key), known, n=1)] if found]
-    return f"did you mean {near[0][1]!r} instead of {near[0][0]!r}?" if near else ""
+    return f"did you mean {near[0][1]!r} instead of {near[0][0]!r}?" if near else f"write one of {', '.join(known)}"
 
 
 def _keys_at(root: object, loc: Sequence[str | int]) -> list[str]:

@@ -143,6 +143,8 @@ def compiled(key: str, version: int, given: TemplateInput) -> Compiled:
     for channel, part in given.parts().items():
         fields: dict[str, Source] = {}
         for name, text in _texts(part).items():
+            if isinstance(part, EmailPart) and name == "text" and part.text is None and "html" not in fields:
+                continue  # derived from the HTML, whose flaws it would repeat
             source, found = parse(text, f"$.{channel.value}.{name}", html=name == "html")
             flaws += found
             if source is not None:
