@@ -61,7 +61,7 @@ WEEKEND: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Lives:
-    """What became of them: enrolments as the service tells them, by first name and journey; all that was personal."""
+    """Enrolments as the service tells them, by first name and journey; and all that was personal, events' names too."""
 
     shop: Shop
     enrolments: Mapping[tuple[str, str], dict[str, Any]]
@@ -100,8 +100,8 @@ async def live(shop: Shop) -> Lives:
         kennel.dies(MOURNER),
     )
     values = [value for each in people for value in (each.user, *each.traits.values())]
-    needles = (*values, *map(str, WEEKEND.values()), REPLY, *publisher.needles, *kennel.needles)
-    return Lives(shop, publisher.enrolments | kennel.enrolments, needles)
+    needles = {*values, *map(str, WEEKEND.values()), REPLY, *publisher.needles, *kennel.needles}
+    return Lives(shop, publisher.enrolments | kennel.enrolments, tuple(sorted(needles)))
 
 
 class _Living:
@@ -113,6 +113,7 @@ class _Living:
 
     async def does(self, customer: Customer, event: str, properties: Mapping[str, Any]) -> None:
         at = self.now()
+        self.needles.append(event)
         await self.shop.track(lambda client: client.track(customer.user, event, dict(properties), timestamp=at))
 
     async def knows(self, customer: Customer, traits: Mapping[str, Any]) -> None:

@@ -58,7 +58,7 @@ async def test_a_reminder_that_whatsapp_cannot_deliver_falls_back_to_sms_and_the
     assert choice["outcome"]["path"] == "owns-topic"
     assert choice["seen"]["owns-topic"]["matches"] is True
     assert choice["seen"]["owns-topic"]["seen"]["events.Order Completed"]["count"] == 1
-    assert line(story, None, "ended")["outcome"]["reason"] == "finished"
+    assert line(story, None, "ended")["outcome"]["reason"] == "completed"
     ledger = await lives.shop.channels.get_json("/v1/messages", params={"enrolment": story["enrolment"]["id"]})
     reminder = next(each for each in ledger["messages"] if each["step"] == "remind")
     assert [each["channel"] for each in reminder["attempts"]] == ["whatsapp", "sms"]
@@ -93,7 +93,7 @@ async def test_who_cancels_leaves_at_once_in_the_middle_of_a_wait(lives: Lives) 
         (None, "ended"),
     ]
     ended = line(story, None, "ended")
-    assert ended["outcome"]["reason"] == "exit"
+    assert ended["outcome"]["reason"] == "exit: event 'Event Signup Cancelled'"
     assert ended["at"] < line(story, "day-before", "sleep")["outcome"]["until"]
     assert await got(lives, CANCELS) == [("email", "delivered")]
 
@@ -114,7 +114,7 @@ async def test_a_puppy_that_grows_up_is_fed_congratulated_and_handed_over(lives:
 async def test_who_loses_a_dog_hears_no_more_of_it(lives: Lives) -> None:
     story = await lives.story(MOURNER, PUPPY)
     assert line(story, "bed-and-bowl", "sent")["seen"]["channel"] == "whatsapp"
-    assert line(story, None, "ended")["outcome"]["reason"] == "exit"
+    assert line(story, None, "ended")["outcome"]["reason"] == "exit: event 'Dog Deceased'"
     assert await got(lives, MOURNER) == [("email", "delivered"), ("whatsapp", "delivered")]
 
 

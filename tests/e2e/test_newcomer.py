@@ -62,13 +62,14 @@ class Running:
 @asynccontextmanager
 async def up(path: Path, environ: Mapping[str, str]) -> AsyncIterator[Running]:
     """Until everything is ready; killed only if a test fails before it stops it."""
-    process = await asyncio.create_subprocess_exec(
-        *reis("up", "--data-dir", str(path), "--factor", str(FACTOR)),
-        env={**environ, "COLUMNS": "200"},
-        stdout=(path.parent / "up.log").open("ab"),
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-    )
+    with (path.parent / "up.log").open("ab") as log:
+        process = await asyncio.create_subprocess_exec(
+            *reis("up", "--data-dir", str(path), "--factor", str(FACTOR)),
+            env={**environ, "COLUMNS": "200"},
+            stdout=log,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
     folder = DataFolder(path)
 
     async def ready() -> bool:
