@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(
         SecretStr("postgresql://localhost/reis"),
         alias="DATABASE_URL",
-        description="PostgreSQL 15 or later. Each service has its own database: this URL's, with `_` and the service behind its name.",
+        description="PostgreSQL 15 or later. Each service has a database of its own: this URL's name, `_` and the service's.",
     )
     database_pool: int = Field(10, alias="REIS_DATABASE_POOL", ge=1, description="Connections a process keeps open at most.")
 
@@ -109,7 +109,7 @@ class Settings(BaseSettings):
         description="Real seconds a provider always gets for its receipts before a fallback, however fast the clock runs.",
     )
     provider_rate: float = Field(
-        0.0, alias="REIS_PROVIDER_RATE", ge=0, description="Calls per second to one provider account at most; 0: as fast as it takes them."
+        0.0, alias="REIS_PROVIDER_RATE", ge=0, description="Calls per second to one provider account at most; 0: no limit."
     )
     unknown_grace_seconds: float = Field(
         60.0,
@@ -120,7 +120,7 @@ class Settings(BaseSettings):
     unknown_resend: bool = Field(
         default=False,
         alias="REIS_UNKNOWN_RESEND",
-        description="Send again after the grace time what a provider cannot be asked about: perhaps twice, instead of perhaps never.",
+        description="Send again, after the grace, what a provider cannot be asked about: perhaps twice, not perhaps never.",
     )
     provider_callbacks: bool = Field(
         default=True, alias="REIS_PROVIDER_CALLBACKS", description="Ask providers for status callbacks."

@@ -45,7 +45,10 @@ from services.journeys.world import World
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One step to decide: whose, at which visit, and what references can see of entry and event."""
+    """One step to decide: whose, at which visit, and what references can see of entry and event.
+
+    `arrived_at` is when the step before was left, for steps that ask for it; None where there was none.
+    """
 
     enrolment: Enrolment
     journey: Journey
@@ -54,6 +57,7 @@ class Case:
     entry: dict[str, Any]
     event: dict[str, Any]
     position: str | None
+    arrived_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +165,7 @@ class Decider:
             anchor = self._anchor(until, facts, zone, seen) if until is not None else None
             end = resolve_timeout(timeout, entered_at=now, anchor=anchor, zone=zone)
             deadline = end.at if end else None
-        since = case.enrolment.entered_at if step.since == "entry" else now
+        since = case.enrolment.entered_at if step.since == "entry" else case.arrived_at or case.enrolment.entered_at
         listeners = for_wait(step, case.visit, case.enrolment.id, case.enrolment.profile_id, facts.context(), since)
         return Ruling(self._decision(case, "waiting", {"kind": "waiting"}, seen, deadline), listeners)
 

@@ -87,6 +87,24 @@ async def load(session: AsyncSession, items: Sequence[StepItem]) -> Known:
     )
 
 
+async def arrivals(session: AsyncSession, ids: Sequence[UUID], now: datetime) -> dict[UUID, datetime]:
+    """When each of these enrolments left its last step: what happens from then on happens at the next one.
+
+    A wait was left when its event happened or its time was up, every other step when it was decided. It may be long
+    ago, if no worker ran since.
+    """
+    rows = await session.execute(
+        text(
+            "SELECT d.enrolment_id, max(CASE WHEN m.at IS NOT NULL THEN greatest(m.at, d.at) "
+            "WHEN d.deadline IS NOT NULL THEN least(d.deadline, CAST(:now AS timestamptz)) ELSE d.at END) AS at "
+            "FROM decision d LEFT JOIN match m ON m.enrolment_id = d.enrolment_id AND m.kind = 'wait' "
+            "AND m.step = d.step AND m.visit = d.visit WHERE d.enrolment_id = ANY(:ids) GROUP BY 1"
+        ),
+        {"ids": list(ids), "now": now},
+    )
+    return {row.enrolment_id: row.at for row in rows.all()}
+
+
 async def decided(session: AsyncSession, keys: Sequence[Key]) -> dict[Key, Decision]:
     """The decisions that were made under these keys."""
     rows = await session.execute(

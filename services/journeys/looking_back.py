@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from pydantic import JsonValue
@@ -25,9 +25,12 @@ class WaitLookBack:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def __call__(self, listeners: Sequence[Listener]) -> tuple[Listener, Fact] | None:
-        """The earliest fact that meets one of these listeners of one wait; the first path wins a tie."""
-        facts = [*await self._events(listeners), *await self._receipts(listeners)]
+    async def __call__(self, listeners: Sequence[Listener], taken: Collection[str] = ()) -> tuple[Listener, Fact] | None:
+        """The earliest fact that meets one of these listeners of one wait; the first path wins a tie.
+
+        `taken` are ids of events that it may not take again.
+        """
+        facts = [fact for fact in (*await self._events(listeners), *await self._receipts(listeners)) if fact.id not in taken]
         for fact in sorted(facts, key=lambda each: (each.at, each.id)):
             for listener in listeners:
                 strictly_since = fact.at >= listener.since or listener.source == "receipt"

@@ -123,6 +123,20 @@ async def matched(session: AsyncSession, keys: Sequence[tuple[UUID, str, int]]) 
     return {(row.enrolment_id, row.step, row.visit): Match(path=row.path, event_id=row.event_id) for row in rows.all()}
 
 
+async def taken_events(session: AsyncSession, enrolments: Sequence[UUID]) -> dict[UUID, list[tuple[str, str]]]:
+    """The events that the waits of these enrolments have had, each with the step that took it."""
+    if not enrolments:
+        return {}
+    rows = await session.execute(
+        text("SELECT enrolment_id, event_id, step FROM match WHERE enrolment_id = ANY(:ids) AND kind = 'wait'"),
+        {"ids": list(enrolments)},
+    )
+    found: dict[UUID, list[tuple[str, str]]] = {}
+    for row in rows.all():
+        found.setdefault(row.enrolment_id, []).append((row.event_id, row.step))
+    return found
+
+
 async def _store(session: AsyncSession, met: Sequence[Met]) -> list[Met]:
     """Inserts the match rows; those whose event this enrolment's waits have had already are left out."""
     rows = await session.execute(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 from contracts.journeys import FinishItem, StepItem
 from infra.clock import Clock
@@ -16,9 +18,9 @@ from services.journeys import enrolments
 from services.journeys.deciding import Case, Decider, Ruling
 from services.journeys.enrolments import Decision, Known
 from services.journeys.entering import enter
-from services.journeys.listeners import register, waits_of
+from services.journeys.listeners import Listener, register, waits_of
 from services.journeys.looking_back import WaitLookBack
-from services.journeys.matching import Met, matched, record
+from services.journeys.matching import Met, matched, record, taken_events
 from services.journeys.outgoing import Outgoing
 from services.journeys.versions import Versions
 from services.journeys.world import World
@@ -54,7 +56,7 @@ class Steps:
             known = await enrolments.load(session, items)
             current = await self._versions.current(session)
         cases = {index: case for index, item in enumerate(items) if (case := await self._case(item, known)) is not None}
-        new = {index: case for index, case in cases.items() if _key(case) not in known.decisions}
+        new = await self._arrived({index: case for index, case in cases.items() if _key(case) not in known.decisions})
         rulings = await self._decide(new, current)
         decisions, deferred = await self._keep(rulings, known)
         matches = await self._find_missed(cases, decisions)
@@ -83,6 +85,15 @@ class Steps:
         woken = known.events.get((item.enrolment_id, item.event_id)) if item.event_id else None
         event, position = woken or (enrolment.entry, enrolment.position)
         return Case(enrolment, journey, step, item.visit, enrolment.entry, event, position)
+
+    async def _arrived(self, cases: dict[int, Case]) -> dict[int, Case]:
+        """The same cases, those of waits for something with the instant since when it counts."""
+        waits = [case.enrolment.id for case in cases.values() if isinstance(case.step, WaitFor)]
+        if not waits:
+            return cases
+        async with self._database.read() as session:
+            arrived = await enrolments.arrivals(session, waits, self._clock.now())
+        return {index: replace(case, arrived_at=arrived.get(case.enrolment.id)) for index, case in cases.items()}
 
     async def _decide(self, cases: dict[int, Case], current: dict[str, str]) -> list[Ruling]:
         """Decides concurrently, so that questions to the neighbours travel together. One failure spoils no other decision."""
@@ -122,13 +133,16 @@ class Steps:
 
         What has met a wait already is answered again, so that neither a repeated call nor a lost signal loses it.
         """
-        keys = [_key(case) for case in cases.values() if isinstance(case.step, WaitFor) and _key(case) in decisions]
-        if not keys:
+        since = {
+            _key(case): case.step.since for case in cases.values() if isinstance(case.step, WaitFor) and _key(case) in decisions
+        }
+        if not since:
             return {}
         async with self._database.read() as session:
-            known = await matched(session, keys)
-            waits = await waits_of(session, [key for key in keys if key not in known])
-        found = await asyncio.gather(*(self._look_back(listeners) for listeners in waits))
+            known = await matched(session, list(since))
+            waits = await waits_of(session, [key for key in since if key not in known])
+            taken = await taken_events(session, [listeners[0].enrolment_id for listeners in waits])
+        found = await asyncio.gather(*(self._look_back(listeners, _had(listeners[0], taken, since)) for listeners in waits))
         met = [Met(*hit) for hit in found if hit is not None]
         if met:
             async with self._database.begin() as session:
@@ -180,6 +194,12 @@ class Steps:
                 return Chose.model_validate(decision.outcome)
             case _:
                 return Done.model_validate(decision.outcome)
+
+
+def _had(listener: Listener, taken: dict[UUID, list[tuple[str, str]]], since: Mapping[enrolments.Key, str]) -> set[str]:
+    """Events that this wait may not take again: those of its own earlier visits, and unless it counts from entry, of any wait."""
+    any_wait = since[listener.enrolment_id, listener.step, listener.visit] == "step"
+    return {event for event, step in taken.get(listener.enrolment_id, ()) if any_wait or step == listener.step}
 
 
 def _public_reason(reason: str | None) -> str:

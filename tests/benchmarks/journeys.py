@@ -77,11 +77,12 @@ class Bench:
     async def round(self, journeys: int) -> Cost:
         """`journeys` people live R, all processes but the sandbox metered."""
         mark, people = await self._people(journeys)
+        received = await self._count()
         before, started = self._cpu(), time.perf_counter()
         await self._track(people, f"Start {mark}", {"mark": mark})
-        await self._received(mark, journeys)
+        await self._received(received + journeys)
         await self._track(people, f"Go {mark}", {})
-        await self._received(mark, 3 * journeys)
+        await self._received(received + 3 * journeys)
         await until(lambda: self._ended(mark, journeys), what="all journeys have ended")
         seconds, after = time.perf_counter() - started, self._cpu()
         cpu = {name: after[name] - before[name] for name in after}
@@ -93,27 +94,28 @@ class Bench:
         """Real seconds from sending an event to its message at the provider, at a gentle pace."""
         mark, people = await self._people(journeys)
         sent: dict[str, float] = {}
+        received = await self._count()
         for number, person in enumerate(people):
             sent[f"+4915{number:09d}"] = time.time()
             await self._track([person], f"Start {mark}", {"mark": mark})
             await asyncio.sleep(1 / per_second)
-        await self._received(mark, journeys)
+        await self._received(received + journeys)
         got = [each for each in await self.shop.messages() if each["body"].startswith(mark)]
         return sorted(datetime.fromisoformat(each["received_at"]).timestamp() - sent[each["to"]] for each in got)
 
     async def waiting(self, journeys: int) -> Waiting:
         """What `journeys` people who wait for an event add to the databases."""
         mark, people = await self._people(journeys)
-        before = await self._stored()
+        before, received = await self._stored(), await self._count()
         await self._track(people, f"Start {mark}", {"mark": mark})
-        await self._received(mark, journeys)
+        await self._received(received + journeys)
         await until(lambda: self._waiting_now(mark, journeys), what="all wait")
         after = await self._stored()
         return Waiting(*((now - then) / journeys for now, then in zip(after, before, strict=True)))
 
     def memory(self) -> dict[str, int]:
         """Bytes per process (PostgreSQL with its backends)."""
-        return {each.name: memory(self.system.pid(each.name)) for each in self.system.processes()}
+        return {each.name: memory(each.pid) for each in self.system.processes() if each.pid is not None}
 
     async def _people(self, number: int) -> tuple[str, list[str]]:
         """New people with phone numbers, and R under a key of its own."""
@@ -121,7 +123,12 @@ class Bench:
         await self.shop.publish("journeys", mark, definition(mark))
         people = [f"{mark}-{each}" for each in range(number)]
         batch = [
-            {"type": "identify", "userId": person, "messageId": f"i-{person}", "traits": {"name": person, "phone": f"+4915{each:09d}"}}
+            {
+                "type": "identify",
+                "userId": person,
+                "messageId": f"i-{person}",
+                "traits": {"name": person, "phone": f"+4915{each:09d}"},
+            }
             for each, person in enumerate(people)
         ]
         for start in range(0, number, BATCH):
@@ -129,34 +136,38 @@ class Bench:
         return mark, people
 
     async def _track(self, people: Sequence[str], event: str, properties: dict[str, Any]) -> None:
-        batch = [
-            {"type": "track", "userId": person, "event": event, "properties": properties, "messageId": uuid4().hex, "timestamp": _now()}
-            for person in people
-        ]
+        call = {"type": "track", "event": event, "properties": properties}
+        batch = [call | {"userId": person, "messageId": uuid4().hex, "timestamp": _now()} for person in people]
         for start in range(0, len(batch), BATCH):
             await self._post(batch[start : start + BATCH])
 
     async def _post(self, batch: list[dict[str, Any]]) -> None:
-        async with httpx.AsyncClient(base_url=self.system.url("profiles"), auth=(self.system.keys.write_key, ""), trust_env=False) as client:
+        key = (self.system.keys.write_key, "")
+        async with httpx.AsyncClient(base_url=self.system.url("profiles"), auth=key, timeout=60, trust_env=False) as client:
             (await client.post("/v1/batch", json={"batch": batch})).raise_for_status()
 
-    async def _received(self, mark: str, number: int) -> None:
+    async def _count(self) -> int:
+        return int((await self.shop.sandbox.get("/api/messages/count")).json()["total"])
+
+    async def _received(self, number: int) -> None:
         async def enough() -> bool:
-            await asyncio.sleep(0.2)
-            return sum(each["body"].startswith(mark) for each in await self.shop.messages()) >= number
+            await asyncio.sleep(0.1)
+            return await self._count() >= number
 
         await until(enough, what=f"{number} messages at the sandbox")
 
     async def _ended(self, mark: str, number: int) -> bool:
+        await asyncio.sleep(0.4)
         stats = await self.shop.journeys.get_json(f"/v1/journeys/{mark}/stats")
         return bool(stats["ended"] == number)
 
     async def _waiting_now(self, mark: str, number: int) -> bool:
         stats = await self.shop.journeys.get_json(f"/v1/journeys/{mark}/stats")
-        return any(step["step"] == "go" and step["kinds"].get("waiting") == number for step in stats["steps"])
+        return bool(any(step["step"] == "go" and step["kinds"].get("waiting") == number for step in stats["steps"]))
 
     def _cpu(self) -> dict[str, float]:
-        return {each.name: cpu_seconds([self.system.pid(each.name)]) for each in self.system.processes() if each.name != "sandbox"}
+        metered = (each for each in self.system.processes() if each.pid is not None and each.name != "sandbox")
+        return {each.name: cpu_seconds([each.pid]) for each in metered if each.pid is not None}
 
     async def _stored(self) -> tuple[int, int]:
         url = self.system.env["DATABASE_URL"]
@@ -168,7 +179,9 @@ class Bench:
                 await connection.execute("CHECKPOINT")
                 row = await (await connection.execute("SELECT pg_database_size(current_database())")).fetchone()
                 total += int(row[0]) if row else 0
-        temporal = sum(path.stat().st_size for path in self.folder.rglob("*temporal*") if path.is_file() and "log" not in path.parts)
+        temporal = sum(
+            path.stat().st_size for path in self.folder.rglob("*temporal*") if path.is_file() and "log" not in path.parts
+        )
         return total, temporal
 
 
@@ -196,5 +209,3 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat()
-
-

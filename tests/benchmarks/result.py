@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`value` and `baseline` in `unit`; `ratio` = value / baseline; `note` says how it was measured."""
+    """`value` and `baseline` in `unit`; `ratio` is their quotient; both None where nothing compares. `note` says how it was measured."""
 
     name: str
     value: float
     unit: str
-    baseline: float
-    ratio: float
+    baseline: float | None
+    ratio: float | None
     note: str = ""

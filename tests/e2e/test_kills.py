@@ -17,6 +17,7 @@ STEPS = [
     {
         "id": "go",
         "type": "wait_for",
+        "since": "entry",
         "paths": [{"id": "went", "event": "Go"}],
         "timeout": {"after": "PT4H", "steps": [{"id": "late", "type": "exit", "reason": "late"}]},
     },

@@ -95,7 +95,7 @@ class Service:
     async def feed(self, *items: FeedItem, route: str = "profiles") -> list[Outgoing]:
         """One page of a feed, applied and committed; answers what Temporal is to be told."""
         told: list[Outgoing] = []
-        routes = {
+        routes: dict[str, ProfileRoute | SegmentRoute | ReceiptRoute] = {
             "profiles": ProfileRoute(self.versions, told.extend),
             "segments": SegmentRoute(self.versions, told.extend),
             "channels": ReceiptRoute(told.extend),
@@ -116,7 +116,8 @@ class Service:
         """A new person enters by the event `Signup`; answers profile and enrolment."""
         profile_id = uuid4()
         self.neighbours.traits.setdefault(profile_id, {})
-        (start,) = await self.track(profile_id, "Signup", **({"event_id": "x"} | properties))
+        properties.setdefault("event_id", "x")
+        (start,) = await self.track(profile_id, "Signup", at=None, **properties)
         return profile_id, start.enrolment_id
 
     async def perform(self, enrolment_id: UUID, step: str, visit: int = 1, **more: Any) -> Outcome:

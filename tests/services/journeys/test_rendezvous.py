@@ -119,6 +119,40 @@ async def test_no_order_of_registration_storing_and_routing_loses_or_doubles_an_
     assert len(signalled) == len(set(signalled))
 
 
+async def test_an_event_between_a_send_and_a_late_registration_counts(service: Service) -> None:
+    """No worker ran for an hour between the two: the order that came meanwhile is not lost."""
+    service.neighbours.templates = [{"key": "offer"}]
+    wait = {"id": "w", "type": "wait_for", "paths": [{"id": "p", "event": "Order"}], "timeout": {"after": "P9D"}}
+    await service.publish(steps=[{"id": "s", "type": "send", "template": "offer", "channels": ["email"]}, wait])
+    profile_id, enrolment_id = await service.enter()
+    await service.track(profile_id, "Order")
+    service.pass_time(timedelta(minutes=10))
+    await service.perform(enrolment_id, "s")
+    service.pass_time(timedelta(minutes=30))
+    await service.track(profile_id, "Order")
+    service.pass_time(timedelta(minutes=30))
+    outcome = await service.perform(enrolment_id, "w")
+    assert isinstance(outcome, Waiting)
+    assert outcome.matched is not None
+    assert outcome.matched.event_id == service.neighbours.events[profile_id][-1].id
+
+
+async def test_two_waits_in_a_row_do_not_share_one_event(service: Service) -> None:
+    path = {"id": "p", "event": "Order"}
+    steps = [
+        {"id": "one", "type": "wait_for", "paths": [path], "timeout": {"after": "P9D"}},
+        {"id": "two", "type": "wait_for", "paths": [path | {"id": "q"}], "timeout": {"after": "P9D"}},
+    ]
+    await service.publish(steps=steps)
+    profile_id, enrolment_id = await service.enter()
+    await service.perform(enrolment_id, "one")
+    service.pass_time(timedelta(minutes=1))
+    assert len(await service.track(profile_id, "Order")) == 1
+    outcome = await service.perform(enrolment_id, "two")
+    assert isinstance(outcome, Waiting)
+    assert outcome.matched is None
+
+
 async def test_a_reply_meets_a_wait_for_it_and_brings_its_text(service: Service) -> None:
     service.neighbours.templates = [{"key": "question"}]
     steps = [
