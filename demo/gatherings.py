@@ -10,8 +10,8 @@ from demo.actions import Properties, Scripted, Track
 from demo.people import Reader, stream
 from demo.shelf import TOPICS, VENUES, Topic, Venue
 
-GATHERINGS = 28
-SEATS = 12
+GATHERINGS = 22
+SEATS = 8
 APART = timedelta(days=12)
 """Between two weekends of the same reader, so that a reply has one question it can belong to."""
 

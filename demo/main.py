@@ -26,10 +26,14 @@ _SHOWN = 40
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Plays the demo; 0 when nobody was lost, written to twice or written to after saying no."""
+    """Plays the demo; 0 when nobody was lost, written to twice or written to after saying no, 130 when it was stopped."""
     settings = parse(arguments, os.environ)
     console = Console(force_terminal=False, width=150) if settings.plain or not sys.stdout.isatty() else Console()
-    return asyncio.run(_run(settings, console))
+    try:
+        return asyncio.run(_run(settings, console))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        console.print(f"Stopped early; what there is so far is kept in {settings.data_dir}.")
+        return 130
 
 
 async def _run(settings: DemoSettings, console: Console) -> int:

@@ -10,7 +10,7 @@ from demo.names import BREEDS, DOG_NAMES, FIRST_NAMES, LAST_NAMES
 from demo.shelf import TOPICS
 
 READERS = 230
-OWNERS = 110
+OWNERS = 104
 OLDEST_DOG_DAYS = 14 * 30.4
 CHANNELS = ("email", "sms", "whatsapp", "web_push")
 _ZONES = ("Europe/London",) * 14 + ("Europe/Dublin",) * 2 + ("Europe/Berlin", "Europe/Lisbon", "America/New_York")
@@ -159,7 +159,7 @@ def _owner(seed: int, number: int, name: tuple[str, str], day_zero: datetime) ->
     """Ages are spread evenly from just born to 14 months, seen from the day of joining."""
     chance = stream(seed, f"owner {number}")
     breed, kilograms = chance.choice(BREEDS)
-    joins = day_zero + timedelta(days=chance.uniform(0.2, 30) if number % 3 else chance.uniform(0.2, 3))
+    joins = day_zero + timedelta(days=chance.uniform(0.2, 30) if number % 3 else chance.uniform(0.2, 10))
     age = timedelta(days=OLDEST_DOG_DAYS * (number + 0.5) / OWNERS)
     if abs(age - timedelta(days=366)) < timedelta(days=4):  # a birthday on the day of joining would leave it open who enters
         age -= timedelta(days=9)

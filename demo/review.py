@@ -135,7 +135,7 @@ def totals(ledger: Sequence[LedgerMessage], letters: int) -> str:
     sent = [message for message in ledger if message.attempts]
     fell_back = sum(message.fell_back for message in sent)
     skipped = len(ledger) - len(sent)
-    return f"{len(sent)} messages went out ({letters} arrivals, {fell_back} fell back to another channel), {skipped} did not."
+    return f"{len(sent)} messages went out ({fell_back} fell back to another channel, {letters} tries in all), {skipped} did not."
 
 
 def _accepted(stories: Sequence[Json]) -> dict[str, str]:

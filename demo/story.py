@@ -9,10 +9,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from contracts.channels import Status
 from demo.evidence import LedgerMessage
 from demo.post import Handled
 from demo.screen import CHANNEL_NAMES, shortened
 
+_ORDER = {status: place for place, status in enumerate(Status)}
 _LONGEST_BECAUSE = 240
 _TOLD_ELSEWHERE = frozenset({"template", "channel", "message_id", "reason", "detail", "zone"})
 _ADDRESSES = ("url", "order_id", "event_id")
@@ -113,7 +115,7 @@ def _marks(handled: Iterable[Handled], message: LedgerMessage, zone: ZoneInfo) -
     """What became of a message, channel by channel, and why a further channel's turn came."""
     because = {attempt.number: attempt.because for attempt in message.attempts}
     shown: set[tuple[int, str]] = set()
-    for each in sorted(handled, key=lambda one: (one.receipt.attempt_number, one.receipt.at)):
+    for each in sorted(handled, key=lambda one: (one.receipt.attempt_number, one.receipt.at, _ORDER[one.receipt.status])):
         receipt = each.receipt
         status = receipt.status.value
         if (receipt.attempt_number, status) in shown:
