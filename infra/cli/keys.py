@@ -22,6 +22,7 @@ def show(
     context: typer.Context,
     data_dir: Annotated[Path | None, typer.Option("--data-dir", help="The local system's folder")] = None,
     admin: Annotated[bool, typer.Option("--admin", help="Print the admin key alone, for scripts")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Print the write key alone, for scripts")] = False,
 ) -> None:
     """The addresses and the write key of the local system that runs."""
     if context.invoked_subcommand is not None:
@@ -30,8 +31,8 @@ def show(
         folder = DataFolder(data_dir or Settings().data_dir)
         runtime = folder.runtime()
         keys = Keys.kept_in(folder.keys)
-        if admin:
-            print(keys.admin_key)
+        if admin or write:
+            print(keys.admin_key if admin else keys.write_key)
         else:
             Console().print(addresses(runtime, keys, folder.path))
 
