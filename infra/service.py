@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -67,7 +68,8 @@ def create_service(
                 stack.push_async_callback(database.close)
             for close in closing:
                 stack.push_async_callback(close)
-            tasks = [asyncio.create_task(_keep_running(job), name=f"{name}:{job}") for job in background]
+            jobs = [*background, *([] if outbox is None else [outbox.keep_pruned])]
+            tasks = [asyncio.create_task(_keep_running(job), name=f"{name}:{job}") for job in jobs]
             stack.push_async_callback(_cancel, tasks)
             yield
 
@@ -96,6 +98,9 @@ def create_service(
 
 async def serve(app: FastAPI, settings: Settings) -> None:
     """Serves `app` on the configured host and port until SIGTERM, SIGINT or cancellation."""
+    gc.collect()
+    gc.freeze()  # what was loaded by now stays, and need not be looked through again
+    gc.set_threshold(50_000, 20, 20)  # a batch makes thousands of objects that all end with it
     config = uvicorn.Config(
         app,
         host=settings.host,

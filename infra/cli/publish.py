@@ -47,10 +47,14 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one file; no flaws: published."""
+    """What became of one file; without errors among its flaws it is published."""
 
     path: Path
     flaws: tuple[Flaw, ...] = ()
+
+    @property
+    def published(self) -> bool:
+        return not any(flaw.severity == "error" for flaw in self.flaws)
 
 
 async def publish(paths: Sequence[Path], folder: Path, console: Console) -> bool:
@@ -64,11 +68,24 @@ async def publish(paths: Sequence[Path], folder: Path, console: Console) -> bool
         else:
             outcomes.append(read)
     urls, key = _running(folder)
-    for definition in sorted(definitions, key=lambda each: KINDS.index(each.kind)):
-        async with ServiceClient(definition.kind.service, urls[definition.kind.service], key=key) as client:
-            outcomes.append(await _publish(client, definition))
+    for kind in KINDS:
+        async with ServiceClient(kind.service, urls[kind.service], key=key) as client:
+            outcomes += await _publish_all(client, [each for each in definitions if each.kind == kind])
     console.print(_table(outcomes))
-    return not any(outcome.flaws for outcome in outcomes)
+    return all(outcome.published for outcome in outcomes)
+
+
+async def _publish_all(client: ServiceClient, definitions: list[Definition]) -> list[Outcome]:
+    """Those of one kind may refer to each other: what was refused is tried again as long as another one went through."""
+    outcomes: dict[Path, Outcome] = {}
+    waiting = definitions
+    while waiting:
+        outcomes |= {each.path: await _publish(client, each) for each in waiting}
+        refused = [each for each in waiting if not outcomes[each.path].published]
+        if len(refused) == len(waiting):
+            break
+        waiting = refused
+    return list(outcomes.values())
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:
@@ -111,18 +128,18 @@ async def _publish(client: ServiceClient, definition: Definition) -> Outcome:
     named = definition.kind.folder == "journeys"  # the others are named by the address alone
     body = definition.body if named else {name: value for name, value in definition.body.items() if name != "key"}
     try:
-        await client.request("PUT", path, body)
+        answer = orjson.loads(await client.request("PUT", path, body))
     except Rejected as error:
         return Outcome(definition.path, error.flaws or (Flaw(path="$", message=str(error)),))
     except ReisError as error:
         return Outcome(definition.path, (Flaw(path="$", message=str(error), remedy="try again when the service runs"),))
-    return Outcome(definition.path)
+    return Outcome(definition.path, tuple(Flaw.model_validate(flaw) for flaw in answer.get("warnings", ())))
 
 
 def _table(outcomes: Iterable[Outcome]) -> Table:
     table = Table("file", "", "where", "problem", "remedy")
     for outcome in outcomes:
-        if not outcome.flaws:
+        if outcome.published:
             table.add_row(str(outcome.path), "[green]published[/]")
         for flaw in outcome.flaws:
             table.add_row(str(outcome.path), f"[red]{flaw.severity}[/]", flaw.path, flaw.message, flaw.remedy)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 import orjson
@@ -24,6 +23,8 @@ from infra.feed.cursor import Cursor
 
 PARTITIONS = 64
 _SETTLE_SECONDS = 0.01
+_PRUNE_SECONDS = 3600.0
+_KEPT = timedelta(days=7)
 _IDLE_SECONDS = 0.2
 
 
@@ -72,8 +73,7 @@ def feed_tables(metadata: MetaData) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Happening:
+class Happening(NamedTuple):
     """Something to publish: its type, the profile it concerns, when (UTC) and its data (whatever orjson serialises)."""
 
     type: str
@@ -181,6 +181,12 @@ class Outbox:
                 ),
                 {"name": reader, "xid": cursor.transaction, "position": cursor.position},
             )
+
+    async def keep_pruned(self) -> None:
+        """Prunes once an hour (real time) until cancelled; a week stays for whoever wants to look."""
+        while True:
+            await asyncio.sleep(_PRUNE_SECONDS)
+            await self.prune(keep=_KEPT)
 
     async def prune(self, *, keep: timedelta) -> int:
         """Deletes rows older than `keep` that every known reader has passed; returns how many."""
