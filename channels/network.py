@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 
 from channels.errors import NoAnswer, NotTaken
 
@@ -21,10 +22,10 @@ class Answer:
     text: str
 
 
-def new_session() -> aiohttp.ClientSession:
+def new_session(resolver: AbstractResolver | None = None) -> aiohttp.ClientSession:
     """A session without cookies; needs a running loop."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=200, keepalive_timeout=60), cookie_jar=aiohttp.DummyCookieJar()
+        connector=aiohttp.TCPConnector(limit=200, keepalive_timeout=60, resolver=resolver), cookie_jar=aiohttp.DummyCookieJar()
     )
 
 

@@ -10,6 +10,7 @@ import orjson
 from py_vapid import Vapid
 from pywebpush import WebPushException, webpush_async
 
+from channels.egress import forbidden
 from channels.errors import NoAnswer, NotTaken
 from channels.message import Accepted, Asked, Lookup, Outcome, OutgoingMessage, PushContent, Refused, Unknown
 from channels.network import raise_for_trouble, trouble
@@ -20,15 +21,37 @@ MOST_BYTES = 4096 - 86 - 17
 _TTL_SECONDS = 24 * 3600
 
 
+class _NoRedirects:
+    """pywebpush follows redirects, which would lead around every check of the endpoint."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def post(self, url: str, **given: Any) -> aiohttp.ClientResponse:
+        return await self._session.post(url, allow_redirects=False, **given)
+
+
 class WebPush:
     """The adapter for the channel `web_push`; an address is the JSON that `PushSubscription.toJSON()` gives.
 
     A push service has no way to ask what became of a message, and its `Topic` replaces only what it has not yet
     delivered. A push of unknown fate is therefore never sent again.
+
+    Endpoints come from browsers, that is from anybody: without `private_endpoints` (for a local push service) only
+    https on the public internet is called.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, *, private_key: str, subject: str, timeout: float = 10.0) -> None:
-        self._session = session
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        private_key: str,
+        subject: str,
+        timeout: float = 10.0,
+        private_endpoints: bool = False,
+    ) -> None:
+        self._session = _NoRedirects(session)
+        self._private_endpoints = private_endpoints
         self._vapid = Vapid.from_string(private_key)
         self._subject = subject
         self._timeout = aiohttp.ClientTimeout(total=timeout, connect=min(timeout, 5.0))
@@ -55,8 +78,11 @@ class WebPush:
         return Lookup.CANNOT_TELL
 
     async def _post(self, subscription: dict[str, Any], payload: str) -> Outcome:
-        if urlsplit(str(subscription.get("endpoint", ""))).scheme not in ("http", "https"):
+        endpoint = str(subscription.get("endpoint", ""))
+        if urlsplit(endpoint).scheme not in ("http", "https"):
             return Refused(code="bad_subscription", permanent=True, address_dead=True, detail="the endpoint is no URL")
+        if not self._private_endpoints and (why := await forbidden(endpoint)):
+            return Refused(code="bad_subscription", permanent=True, address_dead=True, detail=why)
         try:
             response = await webpush_async(
                 subscription,

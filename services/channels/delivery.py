@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 _QUICK_SECONDS = 0.02
 _IDLE_SECONDS = 0.25
 _LONGEST_WAIT_SECONDS = 300.0
+_LONGEST_PAUSE_SECONDS = 3600.0
 _MOST_CALLS = 50
 
 
@@ -205,11 +206,9 @@ def _settled(claim: Claim, outcome: Outcome) -> Settled:
             reason = f"{outcome.code} {outcome.detail}".strip()
             if outcome.permanent or (outcome.retry_after is None and claim.calls + 1 >= _MOST_CALLS):
                 return Settled(claim.id, "refused", reason)
-            wait = (
-                outcome.retry_after
-                if outcome.retry_after is not None
-                else min(2.0 ** min(claim.calls, 10), _LONGEST_WAIT_SECONDS)
-            )
+            wait = min(2.0 ** min(claim.calls, 10), _LONGEST_WAIT_SECONDS)
+            if outcome.retry_after is not None:
+                wait = min(outcome.retry_after, _LONGEST_PAUSE_SECONDS)
             return Settled(claim.id, "queued", reason, wait=wait)
     assert_never(outcome)
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI
 
+from channels.egress import PublicResolver
 from channels.network import new_session
 from infra.auth import KeyRing
 from infra.clock import Clock
@@ -19,7 +20,7 @@ from services.channels.decision import Policy
 from services.channels.delivery import Delivery, Options, Provider
 from services.channels.fallback import Fallback
 from services.channels.people import People
-from services.channels.providers import providers
+from services.channels.providers import providers, uses_sandbox
 from services.channels.receipt_book import ReceiptBook
 from services.channels.reconcile import Reconciler
 from services.channels.template_store import TemplateStore
@@ -63,13 +64,14 @@ async def main(settings: Settings) -> None:
         fallback_grace=settings.provider_grace_seconds,
         resend_unknown=settings.unknown_resend,
     )
-    async with new_session() as session:
+    guard = None if uses_sandbox(settings) else PublicResolver()
+    async with new_session() as session, new_session(guard) as push_session:
         app = create_dispatcher(
             database=Database(service_url(settings.database_url.get_secret_value(), SERVICE), pool_size=settings.database_pool),
             profiles=ServiceClient("profiles", settings.profiles_url, key=settings.service_key.get_secret_value()),
             clock=settings.clock(),
             policy=policy_of(settings),
-            providers=providers(settings, session),
+            providers=providers(settings, session, push_session),
             options=options,
         )
         await serve(app, settings)

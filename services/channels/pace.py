@@ -13,11 +13,15 @@ _LONGEST_OPEN_SECONDS = 60.0
 class Pace:
     """One per provider account and process. `rate`: calls per second at most; 0: no limit of ours.
 
+    `is_one_server` false: behind it are many servers of strangers (push services), so that what one of them answers
+    says nothing about the others, and must not stop them.
+
     After five failures in a row the breaker opens; then one call at a time tries whether the provider is back.
     """
 
-    def __init__(self, rate: float, now: Callable[[], float] | None = None) -> None:
+    def __init__(self, rate: float, now: Callable[[], float] | None = None, *, is_one_server: bool = True) -> None:
         self._rate = rate
+        self._is_one_server = is_one_server
         self._now = now or (lambda: asyncio.get_running_loop().time())
         self._next = 0.0
         self._closed_until = 0.0
@@ -44,6 +48,8 @@ class Pace:
 
     def failed(self) -> None:
         """A call that the provider did not answer, or that did not reach it."""
+        if not self._is_one_server:
+            return
         self._failures += 1
         if self._failures >= _FAILURES_TO_OPEN and self._now() >= self._closed_until:
             self._closed_until = self._now() + self._open_seconds
@@ -51,4 +57,5 @@ class Pace:
 
     def told_to_wait(self, seconds: float) -> None:
         """The provider answered 429: nobody calls it before that."""
-        self._closed_until = max(self._closed_until, self._now() + seconds)
+        if self._is_one_server:
+            self._closed_until = max(self._closed_until, self._now() + seconds)

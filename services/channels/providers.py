@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import aiohttp
 
 from channels.sendgrid_mail import SendGridMail
@@ -27,8 +29,16 @@ def configured(settings: Settings) -> frozenset[Channel]:
     return frozenset(channel for channel, is_given in given.items() if is_given)
 
 
-def providers(settings: Settings, session: aiohttp.ClientSession) -> list[Provider]:
-    """One per provider account, on a shared session."""
+def uses_sandbox(settings: Settings) -> bool:
+    """Whether a provider's API is on this machine: then push endpoints may be too."""
+    hosts = {urlsplit(url).hostname for url in (settings.twilio_api_url, settings.sendgrid_api_url)}
+    return bool(hosts & {"127.0.0.1", "localhost", "::1"})
+
+
+def providers(
+    settings: Settings, session: aiohttp.ClientSession, push_session: aiohttp.ClientSession | None = None
+) -> list[Provider]:
+    """One per provider account, on a shared session; `push_session` resolves public addresses only."""
     given = configured(settings)
     found: list[Provider] = []
     numbers = {Channel.SMS: settings.twilio_sms_from, Channel.WHATSAPP: settings.twilio_whatsapp_from}
@@ -56,6 +66,12 @@ def providers(settings: Settings, session: aiohttp.ClientSession) -> list[Provid
         found.append(Provider(mail, (Channel.EMAIL,), Pace(rate)))
     if Channel.WEB_PUSH in given:
         key = settings.vapid_private_key.get_secret_value()
-        push = WebPush(session, private_key=key, subject=settings.vapid_subject, timeout=timeout)
-        found.append(Provider(push, (Channel.WEB_PUSH,), Pace(rate)))
+        push = WebPush(
+            push_session or session,
+            private_key=key,
+            subject=settings.vapid_subject,
+            timeout=timeout,
+            private_endpoints=uses_sandbox(settings),
+        )
+        found.append(Provider(push, (Channel.WEB_PUSH,), Pace(rate, is_one_server=False)))
     return found

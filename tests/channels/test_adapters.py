@@ -66,10 +66,15 @@ def adapter_for(channel: Channel, sandbox: Sandbox, session: aiohttp.ClientSessi
     match channel:
         case Channel.EMAIL:
             key = sandbox.settings.sendgrid_api_key.get_secret_value()
-            given = {"api_key": key, "sender": "Shop <shop@example.com>", "api_url": sandbox.url, "timeout": 2.0} | more
-            return SendGridMail(session, **given)
+            mail: dict[str, Any] = {
+                "api_key": key,
+                "sender": "Shop <shop@example.com>",
+                "api_url": sandbox.url,
+                "timeout": 2.0,
+            } | more
+            return SendGridMail(session, **mail)
         case Channel.SMS | Channel.WHATSAPP:
-            given = {
+            given: dict[str, Any] = {
                 "account_sid": sandbox.settings.twilio_account_sid,
                 "auth_token": sandbox.settings.twilio_auth_token.get_secret_value(),
                 "senders": {Channel.SMS: "+15550001000", Channel.WHATSAPP: "+15550002000"},
@@ -79,7 +84,13 @@ def adapter_for(channel: Channel, sandbox: Sandbox, session: aiohttp.ClientSessi
             }
             return TwilioMessages(session, **(given | more))
         case Channel.WEB_PUSH:
-            return WebPush(session, private_key=vapid_key(), subject="mailto:shop@example.com", timeout=more.get("timeout", 2.0))
+            return WebPush(
+                session,
+                private_key=vapid_key(),
+                subject="mailto:shop@example.com",
+                timeout=more.get("timeout", 2.0),
+                private_endpoints=True,
+            )
 
 
 async def message_for(channel: Channel, sandbox: Sandbox) -> OutgoingMessage:
@@ -197,3 +208,17 @@ async def test_the_largest_push_is_taken_and_a_larger_one_is_not_tried(sandbox: 
     for size, wanted in ((3993 - frame, Accepted), (3994 - frame, Refused)):
         outcome = await adapter.send(message.model_copy(update={"content": PushContent(title="", body="x" * size)}))
         assert isinstance(outcome, wanted)
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["https://127.0.0.1/x", "https://169.254.169.254/latest", "http://8.8.8.8/x", "https://[::1]/x"]
+)
+async def test_a_push_endpoint_inside_our_network_is_never_called(
+    endpoint: str, sandbox: Sandbox, session: aiohttp.ClientSession
+) -> None:
+    message = await message_for(Channel.WEB_PUSH, sandbox)
+    inside = orjson.dumps(orjson.loads(message.address) | {"endpoint": endpoint}).decode()
+    adapter = WebPush(session, private_key=vapid_key(), subject="mailto:shop@example.com")
+    outcome = await adapter.send(message.model_copy(update={"address": inside}))
+    assert isinstance(outcome, Refused)
+    assert (outcome.code, outcome.permanent) == ("bad_subscription", True)
