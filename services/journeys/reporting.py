@@ -107,7 +107,7 @@ async def stats(session: AsyncSession, journey: str) -> Stats:
         )
     ).one()
     reasons = await session.execute(
-        text("SELECT coalesce(reason, 'finished'), count(*) FROM enrolment WHERE journey = :key AND state = 'ended' GROUP BY 1"),
+        text("SELECT reason, count(*) FROM enrolment WHERE journey = :key AND state = 'ended' GROUP BY 1"),
         key,
     )
     decisions = await session.execute(

@@ -75,7 +75,7 @@ async def test_nobody_is_lost_and_nobody_written_twice(shop: Shop, victim: str) 
         return all(each["state"] == "ended" for each in await shop.enrolments(key)) and len(await messages()) >= 3 * PEOPLE
 
     await until(all_ended, what="everybody has ended and every message is out")
-    assert Counter(each["reason"] for each in await shop.enrolments(key)) == {"finished": PEOPLE}
+    assert Counter(each["reason"] for each in await shop.enrolments(key)) == {"completed": PEOPLE}
     got = Counter((message["to"], message["channel"]) for message in await messages())
     assert len(got) == 3 * PEOPLE
     assert set(got.values()) == {1}
