@@ -48,7 +48,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class LedgerMessage:
-    """A message as the channels service has it; `reason` says why it was skipped."""
+    """A message as the channels service has it; `reason` says why it never left, if it did not."""
 
     id: str
     user_id: str

@@ -136,5 +136,14 @@ class Inquiry:
             visit=found["visit"],
             purpose=found["purpose"],
             attempts=attempts,
-            reason=found["reason"] if found["decision"] == "skipped" else "",
+            reason=_why_not(found),
         )
+
+
+def _why_not(found: Mapping[str, Any]) -> str:
+    """Why a message never left: skipped at once, or every attempt taken back before its call."""
+    if found["decision"] == "skipped":
+        return str(found["reason"])
+    if all(each["state"] == "cancelled" for each in found["attempts"]):
+        return next((str(each["reason"]) for each in found["attempts"] if each["reason"]), "cancelled")
+    return ""

@@ -132,7 +132,7 @@ class Reviewer:
 
 def totals(ledger: Sequence[LedgerMessage], letters: int) -> str:
     """One sentence about all messages."""
-    sent = [message for message in ledger if message.attempts]
+    sent = [message for message in ledger if not message.reason]
     fell_back = sum(message.fell_back for message in sent)
     skipped = len(ledger) - len(sent)
     return f"{len(sent)} messages went out ({fell_back} fell back to another channel, {letters} tries in all), {skipped} did not."
