@@ -64,9 +64,13 @@ class MessageReader:
             self._flaw(path, "is larger than 32 KB", "send large values by reference, or split the event")
         get = raw.get
         kind = kind or get("type")
-        user_id = self._id(get("userId"), path, "userId")
-        anonymous_id = self._id(get("anonymousId"), path, "anonymousId")
-        message_id = self._id(get("messageId"), path, "messageId") or str(new_id())
+        user_id, anonymous_id, message_id = get("userId"), get("anonymousId"), get("messageId")
+        if type(user_id) is not str or not 0 < len(user_id) <= LONGEST_TEXT:  # looked at here: a call per id costs as much
+            user_id = self._id(user_id, path, "userId")
+        if anonymous_id is not None:
+            anonymous_id = self._id(anonymous_id, path, "anonymousId")
+        if type(message_id) is not str or not 0 < len(message_id) <= LONGEST_TEXT:
+            message_id = self._id(message_id, path, "messageId") or str(new_id())
         profile_id = self._profile(get("profileId"), path) if "profileId" in raw else None
         timestamp = self._timestamp(get("timestamp"), path)
         name: str | None = None
@@ -80,9 +84,8 @@ class MessageReader:
                 body = self._object(get("traits"), path, "traits")
             case "page" | "screen":
                 name = "Page Viewed" if kind == "page" else "Screen Viewed"
-                body = self._object(get("properties"), path, "properties")
-                given = {key: raw[key] for key in ("name", "category") if raw.get(key)}
-                body = {**given, **body}
+                given = {key: raw[key] for key in ("name", "category") if get(key)}
+                body = {**given, **self._object(get("properties"), path, "properties")}
             case "group":
                 name = "Group Joined"
                 group = self._id(get("groupId"), path, "groupId")
@@ -90,7 +93,6 @@ class MessageReader:
                     self._flaw(f"{path}.groupId", "is missing", "name the group")
                 body = {"group_id": group, "traits": self._object(get("traits"), path, "traits")}
             case "alias":
-                body = {}
                 previous = self._id(get("previousId"), path, "previousId") or anonymous_id
                 if previous is None:
                     self._flaw(f"{path}.previousId", "is missing", "send the id the person had before")
@@ -144,6 +146,8 @@ class MessageReader:
         if type(value) is str:
             try:
                 instant = datetime.fromisoformat(value)
+                if instant.tzinfo is UTC:
+                    return instant
                 return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
             except (ValueError, OverflowError):
                 pass

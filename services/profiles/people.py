@@ -36,10 +36,12 @@ class Name(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Person:
-    """A profile while a batch is applied. `stored`: it has a row already; `merged_into`: it exists no longer."""
+    """A profile while a batch is applied.
 
-    id: UUID
-    subject: str
+    `id` is a UUID as text, as rows and feed carry it. `stored`: it has a row already; `merged_into`: it exists no longer.
+    """
+
+    id: str
     created_at: datetime
     known: bool = False
     version: int = 0
@@ -76,9 +78,10 @@ class Taken(NamedTuple):
 class People:
     """The people a batch is about, as they were stored and as the batch leaves them."""
 
-    def __init__(self, names: Mapping[Name, Person], ids: Mapping[UUID, Person], now: datetime) -> None:
-        """`names` and `ids` hold who is stored already; everyone that an identifying message names must be `loaded`."""
-        self._names = dict(names)
+    def __init__(self, users: dict[str, Person], visitors: dict[str, Person], ids: Mapping[str, Person], now: datetime) -> None:
+        """Who is stored already, by user id, anonymous id and profile id; whoever a message may change must be `loaded`."""
+        self._users = users
+        self._names = {USER: users, ANONYMOUS: visitors}
         self._ids = ids
         self._now = now
         self.linked: dict[Name, Person] = {}
@@ -90,7 +93,9 @@ class People:
     def apply(self, messages: Iterable[Message]) -> None:
         """Applies `messages` in order: the result is that of applying them one by one."""
         for message in messages:
-            person = self._who(message)
+            person = self._users.get(message.user_id) if message.user_id and message.name and not message.profile_id else None
+            if person is None or person.merged_into is not None:  # not the common case, an event of somebody known
+                person = self._who(message)
             if person is None:
                 continue
             body = orjson.dumps(message.body)
@@ -109,12 +114,12 @@ class People:
 
     def by_id(self, profile_id: UUID) -> Person | None:
         """Who was asked for by `profile_id`, or whoever survived them."""
-        person = self._ids.get(profile_id)
+        person = self._ids.get(str(profile_id))
         return person.survivor() if person else None
 
     def changed(self) -> list[Person]:
         """Those whose stored row is out of date."""
-        everyone = {id(person): person for person in [*self._names.values(), *self._ids.values()]}
+        everyone = {id(person): person for found in (*self._names.values(), self._ids) for person in found.values()}
         return [person for person in everyone.values() if person.changed and person.stored and person.merged_into is None]
 
     def _who(self, message: Message) -> Person | None:
@@ -160,33 +165,33 @@ class People:
     def _merge(self, named: Person, other: Person, message: Message) -> Person:
         winner, loser = sorted((named, other), key=lambda person: (person.created_at, person.id))
         winner.traits = {**other.traits, **named.traits}
-        winner.known = winner.known or loser.known
+        winner.known |= loser.known
         winner.version = max(winner.version, loser.version) + 1
         winner.changed = True
         loser.merged_into = winner
         self.merges.append(Merge(loser, winner, message.id, message.timestamp))
-        data: Json = {"merged": loser.subject, "traits": winner.traits, "version": winner.version}
-        self.happenings.append(Happening(PROFILES_MERGED, winner.subject, message.timestamp, data))
+        data: Json = {"merged": loser.id, "traits": winner.traits, "version": winner.version}
+        self.happenings.append(Happening(PROFILES_MERGED, winner.id, message.timestamp, data))
         return winner
 
     def _find(self, name: Name) -> Person | None:
-        person = self._names.get(name)
+        named = self._names[name.kind]
+        person = named.get(name.value)
         if person is not None and person.merged_into is not None:
-            person = self._names[name] = person.survivor()
+            person = named[name.value] = person.survivor()
         return person
 
     def _create(self, name: Name, at: datetime) -> Person:
-        identity = new_id()
-        person = Person(identity, str(identity), self._now, version=1)
+        person = Person(str(new_id()), self._now, version=1)
         self.created.append(person)
         self._link(name, person)
         self._publish(person, at)
         return person
 
     def _link(self, name: Name, person: Person) -> None:
-        self._names[name] = person
+        self._names[name.kind][name.value] = person
         self.linked[name] = person
-        person.known = person.known or name.kind == USER
+        person.known |= name.kind == USER
 
     def _change(self, person: Person, traits: Json, message: Message, *, force: bool = False) -> None:
         if not force and _same(traits, person.traits):
@@ -198,11 +203,11 @@ class People:
 
     def _publish(self, person: Person, at: datetime) -> None:
         data: dict[str, object] = {"traits": person.traits, "version": person.version, "created_at": person.created_at}
-        self.happenings.append(Happening(PROFILE_CHANGED, person.subject, at, data))
+        self.happenings.append(Happening(PROFILE_CHANGED, person.id, at, data))
 
     def _happened(self, message: Message, person: Person, body: bytes) -> None:
         data = {"id": message.id, "name": message.name, "properties": orjson.Fragment(body), "timestamp": message.timestamp}
-        self.happenings.append(Happening(EVENT_TRACKED, person.subject, message.timestamp, data, message.id))
+        self.happenings.append(Happening(EVENT_TRACKED, person.id, message.timestamp, data, message.id))
 
 
 def merged_traits(traits: Json, said: Json) -> Json:

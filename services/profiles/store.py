@@ -6,28 +6,28 @@ locked in the order of their ids, so that two batches never wait for each other 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from uuid import UUID
 
 import orjson
 from sqlalchemy import TextClause, text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from services.profiles.messages import Message
-from services.profiles.people import Merge, Name, People, Person
+from services.profiles.people import ANONYMOUS, USER, Merge, Name, People, Person
 
 _LOCK = 0x7265697301  # the advisory lock under which identities are joined; any constant of our own
 _SHARED = text(f"SELECT pg_advisory_xact_lock_shared({_LOCK})")
 _EXCLUSIVE = text(f"SELECT pg_advisory_xact_lock({_LOCK})")
 
-_NAMES = text(
-    "SELECT i.kind, i.value, i.profile_id FROM unnest(CAST(:kinds AS text[]), CAST(:values AS text[])) AS n(kind, value) "
-    "JOIN identity i ON i.kind = n.kind AND i.value = n.value"
+_NAMED = (
+    "(SELECT json_object_agg(i.value, i.profile_id)::text FROM identity i WHERE i.kind = '{kind}' "
+    "AND i.value = ANY(ARRAY(SELECT json_array_elements_text(CAST(:{kind}s AS json)))))"
 )
-_SURVIVORS = text("SELECT merged, survivor FROM profile_merge WHERE merged = ANY(CAST(:ids AS uuid[]))")
+_NAMES = text(f"SELECT {_NAMED.format(kind=USER)}, {_NAMED.format(kind=ANONYMOUS)}")
+_SURVIVORS = text("SELECT merged::text, survivor::text FROM profile_merge WHERE merged = ANY(CAST(:ids AS uuid[]))")
 _PEOPLE = text(
-    "SELECT id, traits, version, known, created_at FROM profile WHERE id = ANY(CAST(:ids AS uuid[])) "
+    "SELECT id::text, traits, version, known, created_at FROM profile WHERE id = ANY(CAST(:ids AS uuid[])) "
     "ORDER BY id FOR NO KEY UPDATE"
 )
 _KNOWN = text("SELECT id FROM event WHERE id = ANY(CAST(:ids AS text[]))")
@@ -43,14 +43,14 @@ _UPDATE_PROFILES = text(
 _LINK = text(
     "INSERT INTO identity (kind, value, profile_id) SELECT kind, value, profile_id "
     "FROM json_to_recordset(CAST(:rows AS json)) AS r(kind text, value text, profile_id uuid) "
-    "ON CONFLICT (kind, value) DO NOTHING RETURNING 1"
+    "ON CONFLICT (kind, value) DO NOTHING"
 )
 _INSERT_EVENTS = text(
     "INSERT INTO event (id, profile_id, type, name, properties, timestamp, received_at) "
     "SELECT id, profile_id, type, name, properties, timestamp, CAST(:now AS timestamptz) "
     "FROM json_to_recordset(CAST(:rows AS json)) "
     "AS r(id text, profile_id uuid, type text, name text, properties jsonb, timestamp timestamptz) "
-    "ON CONFLICT (id) DO NOTHING RETURNING 1"
+    "ON CONFLICT (id) DO NOTHING"
 )
 _MERGES = "FROM json_to_recordset(CAST(:rows AS json)) AS r(merged uuid, survivor uuid) "
 _MERGE: Sequence[TextClause] = (
@@ -91,29 +91,29 @@ async def known_ids(session: AsyncSession, messages: Iterable[Message]) -> set[s
 
 async def load(session: AsyncSession, messages: Sequence[Message], now: datetime, *, names: Iterable[Name] = ()) -> People:
     """The people whom `messages` and `names` are about; those that may change are locked until the commit."""
-    wanted, changing = _names_in(messages)
-    wanted.update(names)
-    found: dict[Name, UUID] = {}
-    if wanted:
-        parameters = {"kinds": [name.kind for name in wanted], "values": [name.value for name in wanted]}
-        found = {Name(kind, value): profile for kind, value, profile in await session.execute(_NAMES, parameters)}
-    asked = {message.profile_id for message in messages if message.profile_id is not None}
-    survivors = {identity: identity for identity in asked}
-    if asked:
-        survivors.update(
-            {row[0]: row[1] for row in await session.execute(_SURVIVORS, {"ids": [str(identity) for identity in asked]})}
-        )
-    touched = {found[name] for name in changing if name in found} | set(survivors.values())
-    people: dict[UUID, Person] = {}
+    wanted = _Wanted(messages, names)
+    users, visitors = await _named(session, wanted)
+    survivors = {identity: identity for identity in wanted.ids}
+    if wanted.ids:
+        rows = await session.execute(_SURVIVORS, {"ids": list(wanted.ids)})
+        survivors.update((row[0], row[1]) for row in rows.all())
+    touched = {users[name] for name in wanted.changing_users if name in users}
+    touched |= {visitors[name] for name in wanted.changing_visitors if name in visitors}
+    touched.update(survivors.values())
+    people: dict[str, Person] = {}
     if touched:
-        rows = await session.execute(_PEOPLE, {"ids": [str(identity) for identity in touched]})
-        for identity, traits, version, known, created_at in rows:
-            people[identity] = Person(identity, str(identity), created_at, known, version, traits, stored=True)
-    for identity in found.values():
-        if identity not in people:
-            people[identity] = Person(identity, str(identity), now, stored=True, loaded=False)
-    ids = {identity: people[survivor] for identity, survivor in survivors.items() if survivor in people}
-    return People({name: people[identity] for name, identity in found.items()}, ids, now)
+        for identity, traits, version, known, created_at in (await session.execute(_PEOPLE, {"ids": list(touched)})).all():
+            people[identity] = Person(identity, created_at, known, version, traits, stored=True)
+    for found in (users, visitors):
+        for identity in found.values():
+            if identity not in people:
+                people[identity] = Person(identity, now, stored=True, loaded=False)
+    return People(
+        {name: people[identity] for name, identity in users.items()},
+        {name: people[identity] for name, identity in visitors.items()},
+        {identity: people[survivor] for identity, survivor in survivors.items() if survivor in people},
+        now,
+    )
 
 
 async def save(session: AsyncSession, people: People, now: datetime) -> None:
@@ -136,9 +136,7 @@ async def _link(session: AsyncSession, people: People) -> None:
         {"kind": name.kind, "value": name.value, "profile_id": person.survivor().id}
         for name, person in sorted(people.linked.items(), key=_by_name)
     ]
-    result = await session.execute(_LINK, {"rows": _json(rows)})
-    if len(result.all()) < len(rows):
-        raise Collision
+    await _insert_all(session, _LINK, rows, {})
 
 
 async def _insert_events(session: AsyncSession, people: People, now: datetime) -> None:
@@ -153,8 +151,14 @@ async def _insert_events(session: AsyncSession, people: People, now: datetime) -
         }
         for message, person, body in people.taken
     ]
-    result = await session.execute(_INSERT_EVENTS, {"rows": _json(rows), "now": now})
-    if len(result.all()) < len(rows):
+    await _insert_all(session, _INSERT_EVENTS, rows, {"now": now})
+
+
+async def _insert_all(
+    session: AsyncSession, statement: TextClause, rows: Sequence[Mapping[str, object]], more: Mapping[str, object]
+) -> None:
+    result = await session.execute(statement, {"rows": _json(rows), **more})
+    if getattr(result, "rowcount", 0) < len(rows):
         raise Collision
 
 
@@ -173,19 +177,44 @@ async def _merge(session: AsyncSession, merges: Sequence[Merge]) -> None:
         await session.execute(statement, {"rows": _json(rows)})
 
 
-def _names_in(messages: Sequence[Message]) -> tuple[set[Name], set[Name]]:
-    """Every name in `messages`, and those whose person the messages may change."""
-    wanted: set[Name] = set()
-    changing: set[Name] = set()
-    for message in messages:
-        into = wanted if message.name is not None else changing
+class _Wanted:
+    """Whom messages are about, and whose profile they may change, by user id, anonymous id and profile id."""
+
+    def __init__(self, messages: Sequence[Message], names: Iterable[Name]) -> None:
+        self.users = {name.value for name in names if name.kind == USER}
+        self.visitors = {name.value for name in names if name.kind == ANONYMOUS}
+        self.changing_users: set[str] = set()
+        self.changing_visitors: set[str] = set()
+        self.ids: set[str] = set()
+        for message in messages:
+            if message.profile_id is not None:
+                self.ids.add(str(message.profile_id))
+            elif message.name is None:
+                self._change(message)
+            elif message.user_id is not None:
+                self.users.add(message.user_id)
+            elif message.anonymous_id is not None:
+                self.visitors.add(message.anonymous_id)
+        self.users |= self.changing_users
+        self.visitors |= self.changing_visitors
+
+    def _change(self, message: Message) -> None:
         if message.user_id is not None:
-            into.add(Name("user_id", message.user_id))
-        if message.anonymous_id is not None and (message.user_id is None or message.name is None):
-            into.add(Name("anonymous_id", message.anonymous_id))
+            self.changing_users.add(message.user_id)
+        if message.anonymous_id is not None:
+            self.changing_visitors.add(message.anonymous_id)
         if message.previous_id is not None:
-            changing.update((Name("user_id", message.previous_id), Name("anonymous_id", message.previous_id)))
-    return wanted | changing, changing
+            self.changing_users.add(message.previous_id)
+            self.changing_visitors.add(message.previous_id)
+
+
+async def _named(session: AsyncSession, wanted: _Wanted) -> tuple[dict[str, str], dict[str, str]]:
+    """Profile ids by user id and by anonymous id."""
+    if not wanted.users and not wanted.visitors:
+        return {}, {}
+    parameters = {f"{USER}s": _json(list(wanted.users)), f"{ANONYMOUS}s": _json(list(wanted.visitors))}
+    users, visitors = (await session.execute(_NAMES, parameters)).one()
+    return orjson.loads(users or "{}"), orjson.loads(visitors or "{}")
 
 
 def _profiles(people: Iterable[Person]) -> str:

@@ -32,6 +32,7 @@ _OUTBOX = text(
 def create_app(database_url: str) -> FastAPI:
     """The bare server. It keeps the people it has made in memory, so it need not even look them up."""
     app = FastAPI()
+    app.state.outbox = None  # as the shared server asks for it
     engine = create_async_engine(database_url, pool_size=10)
     people: dict[str, str] = {}
 

@@ -1,6 +1,7 @@
 """Events per second through /v1/batch, beside a bare endpoint that only parses and inserts the same rows.
 
-Both serve from a process of their own on the same PostgreSQL, in turns; the client sends ready-made bodies.
+Both serve from a process of their own, with the same server settings, on the same PostgreSQL, in turns.
+The client sends ready-made bodies.
 """
 
 from __future__ import annotations
@@ -11,12 +12,11 @@ import statistics
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
 import httpx
 import orjson
-import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -26,6 +26,8 @@ from infra.clock import Clock
 from infra.db import Database, service_url
 from infra.local.ports import any_free
 from infra.migrations import schema_of, upgrade
+from infra.service import serve
+from infra.settings import Settings
 from services.profiles import app as profiles
 from tests.benchmarks import bare
 from tests.benchmarks.result import Result
@@ -102,6 +104,7 @@ async def _server(kind: str, url: str) -> AsyncIterator[str]:
     try:
         async with httpx.AsyncClient(base_url=address) as client, asyncio.timeout(30):
             while True:
+                assert process.returncode is None, f"the {kind} server ended"
                 try:
                     if (await client.get("/readyz")).is_success:
                         break
@@ -109,7 +112,8 @@ async def _server(kind: str, url: str) -> AsyncIterator[str]:
                     await asyncio.sleep(0.05)
         yield address
     finally:
-        process.terminate()
+        with suppress(ProcessLookupError):
+            process.terminate()
         await process.wait()
 
 
@@ -121,4 +125,4 @@ def _app(kind: str, url: str) -> FastAPI:
 
 
 if __name__ == "__main__":
-    uvicorn.run(_app(sys.argv[1], sys.argv[2]), port=int(sys.argv[3]), access_log=False, log_level="warning")
+    asyncio.run(serve(_app(sys.argv[1], sys.argv[2]), Settings(port=int(sys.argv[3]))))
