@@ -129,18 +129,30 @@ class _Server(uvicorn.Server):
 
 
 async def _keep_running(job: Callable[[], Awaitable[None]]) -> None:
+    """Restarts a job that fails, with back-off. An outage of a part is told in one line, everything else with its traceback."""
     pause = 0.5
     while True:
         started = asyncio.get_running_loop().time()
         try:
             await job()
-            return
-        except Exception:
+        except Exception as error:  # noqa: BLE001  # whatever it was, the job goes on
             if asyncio.get_running_loop().time() - started > 60:
                 pause = 0.5
-            log.exception("background.restart", job=str(job), seconds=pause)
+            name = getattr(job, "__qualname__", repr(job))
+            if _is_outage(error):
+                log.warning("background.waiting", job=name, seconds=pause, why=str(error).partition("\n")[0])
+            else:
+                log.exception("background.restart", job=name, seconds=pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, 30.0)
+        else:
+            return
+
+
+def _is_outage(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_outage(each) for each in error.exceptions)
+    return isinstance(error, OperationalError | InterfaceError | PoolTimeout | Unavailable | OSError)
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -11,12 +11,16 @@ from tests.e2e.ports import own_ports
 from tests.e2e.shop import Shop, open_shop
 
 
+EXTRA = {"REIS_QUIET_HOURS": "", "REIS_UNKNOWN_GRACE_SECONDS": "3", "REIS_PROVIDER_TIMEOUT_SECONDS": "5"}
+"""Tests send at night too, and settle unknown outcomes soon."""
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
     """Quiet hours are off, so that a test at night sends too."""
     folder = tmp_path_factory.mktemp("system")
     async with (
-        LocalSystem(folder, durable=False, environ=own_ports(), extra_env={"REIS_QUIET_HOURS": ""}) as system,
+        LocalSystem(folder, durable=False, environ=own_ports(), extra_env=EXTRA) as system,
         open_shop(system) as shop,
     ):
         yield shop
@@ -31,7 +35,7 @@ async def lives(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[livin
         durable=False,
         clock_factor=living.FACTOR,
         clock_start=living.START,
-        extra_env={"REIS_QUIET_HOURS": ""},
+        extra_env=EXTRA,
         environ=own_ports(),
     )
     async with system, open_shop(system) as shop:
