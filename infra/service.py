@@ -135,7 +135,7 @@ async def _keep_running(job: Callable[[], Awaitable[None]]) -> None:
         started = asyncio.get_running_loop().time()
         try:
             await job()
-        except Exception as error:  # noqa: BLE001  # whatever it was, the job goes on
+        except Exception as error:
             if asyncio.get_running_loop().time() - started > 60:
                 pause = 0.5
             name = getattr(job, "__qualname__", repr(job))
