@@ -1,10 +1,12 @@
 """The end of the demo in tables: what became of everybody in each journey."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from demo.evidence import LedgerMessage
@@ -13,6 +15,8 @@ from journeys import Journey
 from journeys.model import Branch, Repeat, Send, Split, Step, Wait, WaitFor
 
 _QUIET = "·"
+_NESTS = re.compile(r"\.(?:steps|otherwise)\[")
+_HEADINGS = ("email", "SMS", "Whats-\nApp", "web\npush")
 _EXIT = "exit: "
 """How the journeys service begins the reason of who left by a criterion."""
 
@@ -63,16 +67,12 @@ def _outcome(step: Step, count: Mapping[str, Any]) -> str:
 
 def journey_table(journey: Journey, stats: Mapping[str, Any], rows: Sequence[StepRow]) -> Table:
     """One journey; the title holds what concerns it as a whole."""
-    table = Table(
-        title=f"{journey.name}  ({journey.key})",
-        title_style="bold",
-        title_justify="left",
-        caption=_summary(stats),
-        caption_justify="left",
-    )
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.title, table.title_style, table.title_justify = f"{journey.name}  ({journey.key})", "bold", "left"
+    table.caption, table.caption_style, table.caption_justify = _summary(stats), "", "left"
     table.add_column("step", no_wrap=True)
-    for name in ("reached", *CHANNEL_NAMES.values(), "fell back", "now here"):
-        table.add_column(name, justify="right")
+    for name in ("reached", *_HEADINGS, "fell\nback", "now\nhere"):
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("what came of it", overflow="fold")
     for row in rows:
         sending = isinstance(journey.index.steps[row.step], Send)
@@ -96,8 +96,7 @@ def _summary(stats: Mapping[str, Any]) -> str:
 
 
 def _indented(journey: Journey, step: str) -> str:
-    depth = journey.index.places[step].path.count(".steps") - 0
-    return "  " * max(0, depth - 1) + step
+    return "  " * (len(_NESTS.findall(journey.index.places[step].path)) - 1) + step
 
 
 def ways(journey: Journey, stats: Mapping[str, Any], stories: Iterable[Mapping[str, Any]]) -> dict[str, int]:
