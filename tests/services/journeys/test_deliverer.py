@@ -1,0 +1,161 @@
+"""Telling Temporal, on a real server: every start and signal arrives, however often it is tried."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+from temporalio import workflow
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from contracts.journeys import SIGNAL_INTERRUPT, SIGNAL_MATCHED, WORKFLOW, EnrolmentInput, InterruptSignal, MatchedSignal
+from services.journeys import outgoing
+from services.journeys.deliverer import Deliverer, workflow_id
+from services.journeys.looking_back import CriteriaLookBack
+from services.journeys.outgoing import Outgoing
+from tests.services.journeys.conftest import Service
+
+
+@workflow.defn(name=WORKFLOW)
+class Recorder:
+    """Ends at the first interrupt with the signals it had."""
+
+    def __init__(self) -> None:
+        self.had: list[str] = []
+        self.over = False
+
+    @workflow.run
+    async def run(self, enrolment: EnrolmentInput) -> list[str]:
+        await workflow.wait_condition(lambda: self.over)
+        return self.had
+
+    @workflow.signal(name=SIGNAL_MATCHED)
+    def matched(self, signal: MatchedSignal) -> None:
+        self.had.append(signal.event_id)
+
+    @workflow.signal(name=SIGNAL_INTERRUPT)
+    def interrupt(self, signal: InterruptSignal) -> None:
+        self.had.append(signal.reason)
+        self.over = True
+
+
+def start(enrolment_id: UUID) -> Outgoing:
+    return Outgoing(enrolment_id, "signup", "start", {"version": "v"}, str(enrolment_id))
+
+
+def matched(enrolment_id: UUID, event: str) -> Outgoing:
+    body = MatchedSignal(step="w", visit=1, path="p", event_id=event).model_dump(mode="json")
+    return Outgoing(enrolment_id, "signup", "matched", body, event)
+
+
+def interrupt(enrolment_id: UUID) -> Outgoing:
+    body = InterruptSignal(reason="exit", event_id="x").model_dump(mode="json")
+    return Outgoing(enrolment_id, "signup", "interrupt", body, "x:exit")
+
+
+@asynccontextmanager
+async def delivering(service: Service, client: Client, queue: str) -> AsyncIterator[Deliverer]:
+    look_back = CriteriaLookBack(database=service.database, world=service.neighbours.world(), clock=service.clock)
+    deliverer = Deliverer(database=service.database, temporal=client, task_queue=queue, look_back=look_back)
+    task = asyncio.create_task(deliverer.run())
+    try:
+        yield deliverer
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def write(service: Service, *rows: Outgoing, leased: bool = True) -> list[Outgoing]:
+    async with service.database.begin() as session:
+        written = await outgoing.write(session, rows)
+        if not leased:
+            await session.execute(text("UPDATE outgoing SET leased_until = now()"))
+    return written
+
+
+async def nothing_left(service: Service) -> None:
+    while (await service.rows("SELECT count(*) AS n FROM outgoing"))[0].n:
+        await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def queue(temporal_client: Client) -> AsyncIterator[str]:
+    name = f"deliverer-{uuid4()}"
+    async with Worker(temporal_client, task_queue=name, workflows=[Recorder], workflow_runner=UnsandboxedWorkflowRunner()):
+        yield name
+
+
+async def test_rows_arrive_in_order_and_are_forgotten(service: Service, temporal_client: Client, queue: str) -> None:
+    one = uuid4()
+    async with delivering(service, temporal_client, queue) as deliverer:
+        deliverer.deliver(await write(service, start(one), matched(one, "a"), matched(one, "b"), interrupt(one)))
+        await nothing_left(service)
+        assert await temporal_client.get_workflow_handle(workflow_id("signup", one)).result() == ["a", "b", "exit"]
+
+
+async def test_what_is_delivered_twice_takes_effect_once(service: Service, temporal_client: Client, queue: str) -> None:
+    """The process died between telling Temporal and forgetting the row."""
+    one = uuid4()
+    async with delivering(service, temporal_client, queue) as deliverer:
+        rows = await write(service, start(one), matched(one, "a"))
+        deliverer.deliver([*rows, *rows])
+        deliverer.deliver(rows)
+        await nothing_left(service)
+        deliverer.deliver(await write(service, start(one), interrupt(one)))
+        await nothing_left(service)
+        assert await temporal_client.get_workflow_handle(workflow_id("signup", one)).result() == ["a", "exit"]
+        deliverer.deliver(await write(service, start(one), matched(one, "late")))
+        await nothing_left(service)
+    description = await temporal_client.get_workflow_handle(workflow_id("signup", one)).describe()
+    assert description.status == WorkflowExecutionStatus.COMPLETED
+
+
+async def test_rows_of_a_process_that_died_are_taken_over(service: Service, temporal_client: Client, queue: str) -> None:
+    one = uuid4()
+    await write(service, start(one), interrupt(one), leased=False)
+    async with delivering(service, temporal_client, queue):
+        await nothing_left(service)
+    assert await temporal_client.get_workflow_handle(workflow_id("signup", one)).result() == ["exit"]
+
+
+async def test_a_signal_whose_start_is_still_waiting_is_kept(service: Service, temporal_client: Client, queue: str) -> None:
+    one = uuid4()
+    (held,) = await write(service, start(one))
+    async with delivering(service, temporal_client, queue) as deliverer:
+        deliverer.deliver(await write(service, interrupt(one)))
+        deliverer.deliver(await write(service, start(uuid4())))
+        while (await service.rows("SELECT count(*) AS n FROM outgoing"))[0].n > 2:
+            await asyncio.sleep(0.05)
+        assert {row.kind for row in await service.rows("SELECT kind FROM outgoing")} == {"start", "interrupt"}
+        deliverer.deliver([held])
+        async with service.database.begin() as session:
+            await session.execute(text("UPDATE outgoing SET leased_until = now()"))
+        await nothing_left(service)
+    assert await temporal_client.get_workflow_handle(workflow_id("signup", one)).result() == ["exit"]
+
+
+async def test_an_exit_before_a_segments_entry_was_registered_is_found_by_looking_back(
+    service: Service, temporal_client: Client, queue: str, migrated_database: Callable[[str], str]
+) -> None:
+    service.neighbours.segments = [{"key": "puppies"}]
+    await service.publish(
+        entry={"segment_entered": "puppies"},
+        exit_when=[{"event": "Dog Deceased"}],
+        steps=[{"id": "w", "type": "wait", "for": "P1D"}],
+    )
+    profile_id = uuid4()
+    service.neighbours.traits[profile_id] = {}
+    change = {"segment": "puppies", "at": service.clock.now().isoformat(), "number": 1, "traits": {}}
+    service.pass_time(timedelta(seconds=1))
+    await service.track(profile_id, "Dog Deceased")
+    rows = await service.feed(service.item(profile_id, "segment.entered", change), route="segments")
+    async with delivering(service, temporal_client, queue) as deliverer:
+        deliverer.deliver(rows)
+        handle = temporal_client.get_workflow_handle(workflow_id("signup", rows[0].enrolment_id))
+        await nothing_left(service)
+        assert await handle.result() == ["exit"]
