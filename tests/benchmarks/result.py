@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`value` and `baseline` in `unit`; `ratio` is their quotient; both None where nothing compares. `note` says how it was measured."""
+    """`value` and `baseline` in `unit`, `ratio` their quotient; both None where nothing compares.
+
+    `note` says how it was measured.
+    """
 
     name: str
     value: float

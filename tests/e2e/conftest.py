@@ -10,7 +10,6 @@ from tests.e2e import lives as living
 from tests.e2e.ports import own_ports
 from tests.e2e.shop import Shop, open_shop
 
-
 EXTRA = {"REIS_QUIET_HOURS": "", "REIS_UNKNOWN_GRACE_SECONDS": "3", "REIS_PROVIDER_TIMEOUT_SECONDS": "5"}
 """Tests send at night too, and settle unknown outcomes soon."""
 
