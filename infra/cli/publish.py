@@ -69,8 +69,9 @@ async def publish(paths: Sequence[Path], folder: Path, console: Console) -> bool
             outcomes.append(read)
     urls, key = _running(folder)
     for kind in KINDS:
-        async with ServiceClient(kind.service, urls[kind.service], key=key) as client:
-            outcomes += await _publish_all(client, [each for each in definitions if each.kind == kind])
+        if of_kind := [each for each in definitions if each.kind == kind]:
+            async with ServiceClient(kind.service, urls[kind.service], key=key) as client:
+                outcomes += await _publish_all(client, of_kind)
     console.print(_table(outcomes))
     return all(outcome.published for outcome in outcomes)
 

@@ -146,7 +146,7 @@ async def test_an_own_journey_is_published_lived_and_found_again_after_a_stop(tm
         _, follow_up = await running.messages()
         assert (follow_up["channel"], follow_up["body"]) == (
             "sms",
-            "Hi Ada, three steps and you are set: https://shop.example/start",
+            "Hi Ada, three steps and you are set: https://shop.example/start Reply STOP to opt out.",
         )
         lines = (await running.get("journeys", path))["lines"]
         assert [(each["step"], each["what"]) for each in lines] == [
