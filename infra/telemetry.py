@@ -32,6 +32,8 @@ def configure_logging(settings: Settings, role: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(role=role)
-    logging.basicConfig(stream=sys.stderr, level=max(level, logging.WARNING), format="%(levelname)s %(name)s %(message)s", force=True)
+    logging.basicConfig(
+        stream=sys.stderr, level=max(level, logging.WARNING), format="%(levelname)s %(name)s %(message)s", force=True
+    )
     for noisy in ("httpx", "httpcore", "twilio", "aiohttp", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
