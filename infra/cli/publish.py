@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from infra.errors import Flaw, ReisError, Rejected
 from infra.http import ServiceClient
@@ -138,7 +138,7 @@ async def _publish(client: ServiceClient, definition: Definition) -> Outcome:
 
 
 def _table(outcomes: Iterable[Outcome]) -> Table:
-    table = Table("file", "", "where", "problem", "remedy")
+    table = Table(Column("file", overflow="fold"), "", Column("where", overflow="fold"), "problem", "remedy")
     for outcome in outcomes:
         if outcome.published:
             table.add_row(str(outcome.path), "[green]published[/]")

@@ -67,7 +67,6 @@ class Ruling:
     decision: Decision
     listeners: list[Listener] = field(default_factory=list)
     entrants: list[Entrant] = field(default_factory=list)
-    keep: bool = True
 
 
 class Decider:
@@ -136,9 +135,7 @@ class Decider:
             case "deferred":
                 assert result.until is not None
                 outcome = {"kind": "deferred"}
-                return self._ruling(
-                    case, "deferred", outcome, seen | {"reason": result.reason}, deadline=result.until, keep=False
-                )
+                return self._ruling(case, "deferred", outcome, seen | {"reason": result.reason}, deadline=result.until)
             case _:
                 assert_never(result.status)
 
@@ -281,9 +278,8 @@ class Decider:
         seen: dict[str, Any],
         *,
         deadline: datetime | None = None,
-        keep: bool = True,
     ) -> Ruling:
-        return Ruling(self._decision(case, kind, outcome, seen, deadline), keep=keep)
+        return Ruling(self._decision(case, kind, outcome, seen, deadline))
 
     def _decision(
         self, case: Case, kind: str, outcome: dict[str, Any], seen: dict[str, Any], deadline: datetime | None

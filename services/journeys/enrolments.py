@@ -106,12 +106,12 @@ async def arrivals(session: AsyncSession, ids: Sequence[UUID], now: datetime) ->
 
 
 async def decided(session: AsyncSession, keys: Sequence[Key]) -> dict[Key, Decision]:
-    """The decisions that were made under these keys."""
+    """The decisions that were made under these keys; a deferral is none yet."""
     rows = await session.execute(
         text(
             "SELECT enrolment_id, journey, step, visit, kind, outcome, seen, at, deadline FROM decision "
             "JOIN unnest(CAST(:enrolments AS uuid[]), CAST(:steps AS text[]), CAST(:visits AS int[])) "
-            "AS k(enrolment_id, step, visit) USING (enrolment_id, step, visit)"
+            "AS k(enrolment_id, step, visit) USING (enrolment_id, step, visit) WHERE kind <> 'deferred'"
         ),
         {"enrolments": [key[0] for key in keys], "steps": [key[1] for key in keys], "visits": [key[2] for key in keys]},
     )
@@ -119,7 +119,10 @@ async def decided(session: AsyncSession, keys: Sequence[Key]) -> dict[Key, Decis
 
 
 async def keep(session: AsyncSession, decisions: Sequence[Decision]) -> set[Key]:
-    """Writes decisions; returns the keys of those that are new. A decision that was made before stays."""
+    """Writes decisions; returns the keys of those that are new.
+
+    A decision that was made before stays; a deferral, which only says until when nothing is decided, gives way.
+    """
     if not decisions:
         return set()
     rows = await session.execute(
@@ -128,7 +131,9 @@ async def keep(session: AsyncSession, decisions: Sequence[Decision]) -> set[Key]
             "SELECT * FROM unnest(CAST(:enrolments AS uuid[]), CAST(:journeys AS text[]), CAST(:steps AS text[]), "
             "CAST(:visits AS int[]), "
             "CAST(:kinds AS text[]), CAST(:outcomes AS jsonb[]), CAST(:seens AS jsonb[]), CAST(:ats AS timestamptz[]), "
-            "CAST(:deadlines AS timestamptz[])) ON CONFLICT DO NOTHING RETURNING enrolment_id, step, visit"
+            "CAST(:deadlines AS timestamptz[])) ON CONFLICT (enrolment_id, step, visit) DO UPDATE SET kind = excluded.kind, "
+            "outcome = excluded.outcome, seen = excluded.seen, at = excluded.at, deadline = excluded.deadline "
+            "WHERE decision.kind = 'deferred' RETURNING enrolment_id, step, visit"
         ),
         {
             "enrolments": [each.enrolment_id for each in decisions],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
@@ -55,15 +55,14 @@ class Steps:
         async with self._database.read() as session:
             known = await enrolments.load(session, items)
             current = await self._versions.current(session)
-        cases = {index: case for index, item in enumerate(items) if (case := await self._case(item, known)) is not None}
-        new = await self._arrived({index: case for index, case in cases.items() if _key(case) not in known.decisions})
-        rulings = await self._decide(new, current)
-        decisions, deferred = await self._keep(rulings, known)
-        matches = await self._find_missed(cases, decisions)
-        return [
-            self._answer(item, known, decisions, deferred, matches.get((item.enrolment_id, item.step, item.visit)))
-            for item in items
-        ]
+        found = [case for item in items if (case := await self._case(item, known)) is not None]
+        cases = {_key(case): case for case in found}
+        rulings = await self._decide(
+            await self._arrived([case for key, case in cases.items() if key not in known.decisions]), current
+        )
+        decisions = await self._keep(rulings, known)
+        matches = await self._find_missed(cases.values(), decisions)
+        return [self._answer(item, known, decisions, matches.get((item.enrolment_id, item.step, item.visit))) for item in items]
 
     async def finish(self, items: Sequence[FinishItem]) -> None:
         """Ends enrolments; what those that a criterion ended have not yet sent is taken back first."""
@@ -86,18 +85,18 @@ class Steps:
         event, position = woken or (enrolment.entry, enrolment.position)
         return Case(enrolment, journey, step, item.visit, enrolment.entry, event, position)
 
-    async def _arrived(self, cases: dict[int, Case]) -> dict[int, Case]:
-        """The same cases, those of waits for something with the instant since when it counts."""
-        waits = [case.enrolment.id for case in cases.values() if isinstance(case.step, WaitFor)]
+    async def _arrived(self, cases: Sequence[Case]) -> list[Case]:
+        """The same cases, with the instant since when what they wait for counts."""
+        waits = [case.enrolment.id for case in cases if isinstance(case.step, WaitFor)]
         if not waits:
-            return cases
+            return list(cases)
         async with self._database.read() as session:
             arrived = await enrolments.arrivals(session, waits, self._clock.now())
-        return {index: replace(case, arrived_at=arrived.get(case.enrolment.id)) for index, case in cases.items()}
+        return [replace(case, arrived_at=arrived.get(case.enrolment.id)) for case in cases]
 
-    async def _decide(self, cases: dict[int, Case], current: dict[str, str]) -> list[Ruling]:
+    async def _decide(self, cases: Sequence[Case], current: dict[str, str]) -> list[Ruling]:
         """Decides concurrently, so that questions to the neighbours travel together. One failure spoils no other decision."""
-        results = await asyncio.gather(*(self._decider.decide(case, current) for case in cases.values()), return_exceptions=True)
+        results = await asyncio.gather(*(self._decider.decide(case, current) for case in cases), return_exceptions=True)
         rulings = [result for result in results if isinstance(result, Ruling)]
         failures = [result for result in results if isinstance(result, BaseException)]
         if failures:
@@ -105,37 +104,29 @@ class Steps:
             raise failures[0]
         return rulings
 
-    async def _keep(
-        self, rulings: Sequence[Ruling], known: Known
-    ) -> tuple[dict[enrolments.Key, Decision], dict[enrolments.Key, Decision]]:
+    async def _keep(self, rulings: Sequence[Ruling], known: Known) -> dict[enrolments.Key, Decision]:
         """Writes new decisions with what belongs to them; a decision that another call made meanwhile is the one that counts."""
-        kept = [ruling for ruling in rulings if ruling.keep]
-        decisions = dict(known.decisions)
-        deferred = {ruling.decision.key: ruling.decision for ruling in rulings if not ruling.keep}
-        if not kept:
-            return decisions, deferred
+        if not rulings:
+            return known.decisions
         async with self._database.begin() as session:
-            fresh = await enrolments.keep(session, [ruling.decision for ruling in kept])
-            written = [ruling for ruling in kept if ruling.decision.key in fresh]
+            fresh = await enrolments.keep(session, [ruling.decision for ruling in rulings])
+            written = [ruling for ruling in rulings if ruling.decision.key in fresh]
             await enrolments.forget_waits(session, [ruling.decision.enrolment_id for ruling in written])
             await register(session, [listener for ruling in written for listener in ruling.listeners])
             entered = await enter(session, [entrant for ruling in written for entrant in ruling.entrants])
-            others = [ruling.decision.key for ruling in kept if ruling.decision.key not in fresh]
-            decisions |= await enrolments.decided(session, others) if others else {}
-        decisions |= {ruling.decision.key: ruling.decision for ruling in written}
+            others = [ruling.decision.key for ruling in rulings if ruling.decision.key not in fresh]
+            earlier = await enrolments.decided(session, others) if others else {}
         self._deliver(entered.outgoing)
-        return decisions, deferred
+        return known.decisions | earlier | {ruling.decision.key: ruling.decision for ruling in written}
 
     async def _find_missed(
-        self, cases: dict[int, Case], decisions: dict[enrolments.Key, Decision]
+        self, cases: Iterable[Case], decisions: dict[enrolments.Key, Decision]
     ) -> dict[enrolments.Key, Match]:
         """Registered waits look back for what happened before: the other half of the rendezvous.
 
         What has met a wait already is answered again, so that neither a repeated call nor a lost signal loses it.
         """
-        since = {
-            _key(case): case.step.since for case in cases.values() if isinstance(case.step, WaitFor) and _key(case) in decisions
-        }
+        since = {_key(case): case.step.since for case in cases if isinstance(case.step, WaitFor) and _key(case) in decisions}
         if not since:
             return {}
         async with self._database.read() as session:
@@ -159,7 +150,6 @@ class Steps:
         item: StepItem,
         known: Known,
         decisions: dict[enrolments.Key, Decision],
-        deferred: dict[enrolments.Key, Decision],
         match: Match | None,
     ) -> ServiceOutcome:
         enrolment = known.enrolments.get(item.enrolment_id)
@@ -168,7 +158,7 @@ class Steps:
         if enrolment.state != "running":
             return Ended(reason=_public_reason(enrolment.reason))
         key = (item.enrolment_id, item.step, item.visit)
-        decision = decisions.get(key) or deferred.get(key)
+        decision = decisions.get(key)
         if decision is None:
             raise Unavailable("journeys", f"the version has no step {item.step!r}; nothing was decided")
         return self._outcome(decision, match, confirm=item.confirm)

@@ -33,7 +33,11 @@ class Predicate:
 
 
 def compile_condition(condition: Condition, memberships: Memberships = "current") -> Predicate:
-    """The condition over `person AS p`. `history` asks what memberships were at `:now`, `current` what they are."""
+    """The condition over `person AS p`.
+
+    `history` asks as of `:now`: what memberships were then, and of events up to then only. `current` asks what is, and
+    counts an event whose clock runs ahead of ours, as `conditions.evaluate` does.
+    """
     compiler = _Compiler(memberships)
     return Predicate(compiler.condition(condition), compiler.binds.values)
 
@@ -66,6 +70,8 @@ class _Compiler:
             f"e.name = {self.binds.add(condition.event, 'text')}",
             self._where(condition.where),
         ]
+        if self._memberships == "history":
+            tests.append(f"e.timestamp <= {_NOW}")
         if condition.within is not None:
             coarse = self.binds.add(condition.within.longest.days + 1 + _SLACK_DAYS, "int")
             tests.append(f"e.timestamp > {_NOW} - make_interval(days => {coarse})")

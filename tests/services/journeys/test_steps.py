@@ -42,6 +42,14 @@ async def test_the_same_step_asked_many_times_at_once_has_one_answer(service: Se
     assert len({repr(answer) for answer in answers}) == 1
 
 
+async def test_the_same_step_twice_in_one_call_is_decided_once(service: Service) -> None:
+    await service.publish(steps=[SEND])
+    _, enrolment_id = await service.enter()
+    item = StepItem(enrolment_id=enrolment_id, step="hello", visit=1)
+    assert await service.steps.perform([item, item]) == [Done(), Done()]
+    assert len(service.neighbours.sent) == 1
+
+
 async def test_a_send_carries_its_key_context_and_purpose(service: Service) -> None:
     await service.publish(steps=[SEND | {"purpose": "transactional", "fallback": {"unless": "delivered", "within": "PT1H"}}])
     profile_id, enrolment_id = await service.enter(title="Ferns")
@@ -69,8 +77,10 @@ async def test_a_deferred_send_is_asked_again(service: Service) -> None:
     until = service.clock.now() + timedelta(hours=8)
     service.neighbours.result = SendResult(status="deferred", until=until)
     assert await service.perform(enrolment_id, "hello") == Deferred(wake_at=until)
+    assert await service.rows("SELECT kind, deadline FROM decision") == [("deferred", until)]
     service.neighbours.result = SendResult(status="accepted", message_id=uuid4())
     assert await service.perform(enrolment_id, "hello") == Done()
+    assert await service.rows("SELECT kind, deadline FROM decision") == [("sent", None)]
 
 
 async def test_a_wait_until_a_date_follows_the_persons_zone(service: Service) -> None:
