@@ -47,7 +47,8 @@ class InterruptSignal(Wire):
 class StepItem(Wire):
     """One step of one enrolment. `event_id` is the event that last woke a path (ref `event`).
 
-    `confirm` asks whether a deadline that was answered before is really due (accelerated clocks).
+    `confirm` asks whether a deadline that was answered before is really due: on an accelerated clock it may
+    not be, and an event that came in time may still be on its way.
     """
 
     enrolment_id: UUID

@@ -66,6 +66,8 @@ def _sentence(line: Mapping[str, Any], message: LedgerMessage | None, zone: Zone
             return f"sent {seen.get('template')} by {channel}", first or "the first choice of channel, with consent and reachable"
         case "skipped":
             return f"{seen.get('template')} was not sent: {seen.get('reason')}", str(seen.get("detail") or "")
+        case "deferred":
+            return f"is held until {until}", str(seen.get("reason") or "")
         case "sleep":
             return f"waits until {until}", _values(seen)
         case "past_due":

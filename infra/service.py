@@ -7,37 +7,24 @@ import gc
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 import structlog
 import uvicorn
-from fastapi import APIRouter, FastAPI, Query, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, FastAPI, Query
 from pydantic import BaseModel
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from starlette.exceptions import HTTPException
 
 from contracts.feed import FeedPage
 from infra.auth import Caller, KeyRing, Scope, requires
 from infra.db import Database
-from infra.errors import BadInput, Behind, Flaw, Refused, ReisError, Unavailable
+from infra.errors import Unavailable
 from infra.feed.outbox import Outbox
+from infra.problems import Problem, answer_with_problems
 from infra.settings import Settings
 
 log = structlog.get_logger(__name__)
-
-
-class Problem(BaseModel):
-    """Problem details (RFC 9457); `errors` names each place and its remedy."""
-
-    type: str = "about:blank"
-    title: str
-    status: int
-    detail: str
-    errors: list[Flaw] = []
 
 
 class Health(BaseModel):
@@ -87,12 +74,7 @@ def create_service(
         _add_feed(app, outbox)
     for router in routers:
         app.include_router(router)
-    app.add_exception_handler(ReisError, _on_reis_error)
-    app.add_exception_handler(RequestValidationError, _on_invalid)
-    app.add_exception_handler(HTTPException, _on_http_error)
-    app.add_exception_handler(Exception, _on_bug)
-    for kind in (OperationalError, InterfaceError, PoolTimeout):
-        app.add_exception_handler(kind, _on_database_error)
+    answer_with_problems(app)
     return app
 
 
@@ -194,62 +176,3 @@ def _add_feed(app: FastAPI, outbox: Outbox) -> None:
     @app.get("/v1/feed/head", tags=["feed"], summary="Cursor of the newest item")
     async def head(caller: Annotated[Caller, requires(Scope.FEED_READ)]) -> FeedPage:
         return FeedPage(items=(), next=await outbox.head())
-
-
-def problem_response(error: ReisError) -> JSONResponse:
-    """The HTTP answer for one of our errors."""
-    flaws = list(error.flaws) if isinstance(error, BadInput) else []
-    problem = Problem(title=error.title, status=error.status, detail=str(error), errors=flaws)
-    headers: dict[str, str] = {}
-    if isinstance(error, Refused) and error.status == 401:
-        headers["www-authenticate"] = "Bearer"
-    if isinstance(error, Behind | Unavailable):
-        headers["retry-after"] = "1"
-    return JSONResponse(problem.model_dump(), error.status, headers, media_type="application/problem+json")
-
-
-async def _on_reis_error(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, ReisError)
-    return problem_response(error)
-
-
-async def _on_http_error(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
-    title = HTTPStatus(error.status_code).phrase
-    problem = Problem(title=title, status=error.status_code, detail=error.detail)
-    return JSONResponse(problem.model_dump(), error.status_code, error.headers, media_type="application/problem+json")
-
-
-async def _on_bug(request: Request, _: Exception) -> JSONResponse:
-    """Says nothing of what went wrong: the server logs that."""
-    problem = Problem(title="Internal error", status=500, detail=f"{request.method} {request.url.path} failed; the log says why")
-    return JSONResponse(problem.model_dump(), 500, media_type="application/problem+json")
-
-
-async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
-    flaws = [Flaw(path=_json_path(detail["loc"]), message=detail["msg"], remedy=_remedy(detail)) for detail in error.errors()]
-    return problem_response(BadInput(flaws, "the request"))
-
-
-async def _on_database_error(request: Request, error: Exception) -> JSONResponse:
-    log.warning("database.unavailable", path=request.url.path, why=str(error).splitlines()[0])
-    return problem_response(Unavailable("the database", "it does not answer at the moment"))
-
-
-def _json_path(location: tuple[Any, ...] | list[Any]) -> str:
-    first, *rest = location or ("body",)
-    root = "$" if first == "body" else str(first)
-    return root + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in rest)
-
-
-def _remedy(detail: Any) -> str:
-    match detail.get("type"):
-        case "missing":
-            return "add this field"
-        case "json_invalid":
-            return "send valid JSON"
-        case "extra_forbidden":
-            return "remove this field or correct its name"
-        case _:
-            return "see the OpenAPI description at /docs"

@@ -14,7 +14,8 @@ from infra.db import Database, service_url
 from infra.errors import BadInput, Flaw, Refused
 from infra.feed.outbox import Outbox
 from infra.http import ServiceClient
-from infra.service import create_service, problem_response, serve
+from infra.problems import problem_response
+from infra.service import create_service, serve
 from infra.settings import Settings
 from services.channels.consents import ConsentPost
 from services.channels.decision import Policy

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, assert_never
-from zoneinfo import ZoneInfo
 
 from pydantic import JsonValue
 
@@ -16,7 +14,7 @@ from contracts.channels import Channel, Fallback, SendRequest
 from contracts.profiles import ProfileUpdate
 from contracts.segments import EvaluatedItem, EvaluateItem
 from infra.clock import Clock
-from journeys import MISSING, Journey, choose, parse_ref, resolve
+from journeys import MISSING, choose, resolve
 from journeys.model import (
     Branch,
     DateRef,
@@ -27,37 +25,19 @@ from journeys.model import (
     Send,
     Split,
     StartJourney,
-    Step,
     Timeout,
-    Until,
     UpdateProfile,
     Wait,
     WaitFor,
 )
-from journeys.timing import Past, parse_anchor, resolve_timeout, resolve_wait, zone_of
-from services.journeys.enrolments import Decision, Enrolment
+from journeys.timing import Past, resolve_timeout, resolve_wait
+from services.journeys.cases import Case, FactFinder
+from services.journeys.enrolments import Decision
 from services.journeys.entering import Entrant
 from services.journeys.facts import Facts, bare_fact
 from services.journeys.listeners import Listener, for_wait
 from services.journeys.versions import Versions
 from services.journeys.world import World
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One step to decide: whose, at which visit, and what references can see of entry and event.
-
-    `arrived_at` is when the step before was left, for steps that ask for it; None where there was none.
-    """
-
-    enrolment: Enrolment
-    journey: Journey
-    step: Step
-    visit: int
-    entry: dict[str, Any]
-    event: dict[str, Any]
-    position: str | None
-    arrived_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +56,7 @@ class Decider:
         self._world = world
         self._versions = versions
         self._clock = clock
-        self._zone = workspace_zone
+        self._finder = FactFinder(world, workspace_zone)
 
     async def decide(self, case: Case, current: dict[str, str]) -> Ruling:
         """The ruling for one step. `current` holds the published journeys."""
@@ -105,7 +85,7 @@ class Decider:
     async def _send(self, case: Case, step: Send) -> Ruling:
         enrolment = case.enrolment
         until = step.valid_until
-        facts, zone, seen = await self._dated(case, until) if until is not None else (self._facts(case), self._zone, {})
+        dated = await self._finder.dated(case, until) if until is not None else None
         request = SendRequest(
             key=f"{enrolment.id}:{step.id}:{case.visit}",
             profile_id=enrolment.profile_id,
@@ -113,7 +93,7 @@ class Decider:
             channels=tuple(Channel(channel) for channel in step.channels),
             purpose=step.purpose or case.journey.purpose,
             fallback=_fallback(step),
-            valid_until=self._anchor(until, facts, zone, seen) if until is not None else None,
+            valid_until=dated.anchor(until) if dated is not None else None,
             context={"entry": case.entry, "event": case.event},
             enrolment=enrolment.id,
             journey=enrolment.journey,
@@ -121,6 +101,7 @@ class Decider:
             visit=case.visit,
         )
         result = await self._world.send(request)
+        seen: dict[str, Any] = dated.seen if dated is not None else {}
         seen |= {
             "template": step.template,
             "channel": result.channel,
@@ -140,12 +121,13 @@ class Decider:
                 assert_never(result.status)
 
     async def _wait(self, case: Case, step: Wait) -> Ruling:
-        facts, zone, seen = await self._dated(case, step.until, clock_bound=_moves_on_the_wall_clock(step))
+        dated = await self._finder.dated(case, step.until, clock_bound=_moves_on_the_wall_clock(step))
+        seen = dated.seen
         now = self._clock.now()
-        anchor = self._anchor(step.until, facts, zone, seen) if step.until is not None else None
+        anchor = dated.anchor(step.until)
         if anchor is None and isinstance(step.until, DateRef) and step.until.default is not None:
             seen["default"] = str(step.until.default.after)
-        found = resolve_wait(step, entered_at=now, now=now, anchor=anchor, zone=zone)
+        found = resolve_wait(step, entered_at=now, now=now, anchor=anchor, zone=dated.zone)
         if isinstance(found, Past):
             seen["due"] = found.due.isoformat() if found.due else None
             return self._ruling(case, "past_due", {"kind": "past_due", "action": found.action, "target": found.target}, seen)
@@ -156,15 +138,14 @@ class Decider:
         timeout = step.timeout
         until = timeout.until if timeout else None
         bound = timeout is not None and _timeout_on_the_wall_clock(timeout)
-        facts, zone, seen = await self._dated(case, until, clock_bound=bound, refs=_path_refs(step))
+        dated = await self._finder.dated(case, until, clock_bound=bound, refs=_path_refs(step))
         deadline = None
         if timeout is not None:
-            anchor = self._anchor(until, facts, zone, seen) if until is not None else None
-            end = resolve_timeout(timeout, entered_at=now, anchor=anchor, zone=zone)
+            end = resolve_timeout(timeout, entered_at=now, anchor=dated.anchor(until), zone=dated.zone)
             deadline = end.at if end else None
         since = case.enrolment.entered_at if step.since == "entry" else case.arrived_at or case.enrolment.entered_at
-        listeners = for_wait(step, case.visit, case.enrolment.id, case.enrolment.profile_id, facts.context(), since)
-        return Ruling(self._decision(case, "waiting", {"kind": "waiting"}, seen, deadline), listeners)
+        listeners = for_wait(step, case.visit, case.enrolment.id, case.enrolment.profile_id, dated.facts.context(), since)
+        return Ruling(self._decision(case, "waiting", {"kind": "waiting"}, dated.seen, deadline), listeners)
 
     async def _branch(self, case: Case, step: Branch) -> Ruling:
         facts = await self._conditional(case, [path.if_ for path in step.paths])
@@ -194,7 +175,7 @@ class Decider:
 
     async def _update(self, case: Case, step: UpdateProfile) -> Ruling:
         refs = [value.ref for value in step.set.values() if isinstance(value, Ref)]
-        facts = await self._profiled(case, refs)
+        facts = await self._finder.facts(case, refs)
         context = facts.context()
         values: dict[str, JsonValue] = {}
         for trait, value in step.set.items():
@@ -235,40 +216,7 @@ class Decider:
         )
 
     async def _conditional(self, case: Case, conditions: list[Condition]) -> Facts:
-        return await self._profiled(case, [ref for condition in conditions for ref in references(condition).refs])
-
-    async def _dated(
-        self, case: Case, until: Until | None, *, clock_bound: bool = True, refs: Sequence[str] = ()
-    ) -> tuple[Facts, str, dict[str, Any]]:
-        """Facts, the person's zone and the values seen; the profile is fetched only where refs or the wall clock need it."""
-        dates = [until.ref] if isinstance(until, DateRef) else []
-        facts = await self._profiled(case, [*refs, *dates], always=clock_bound)
-        own = facts.profile.traits.get("timezone") if facts.profile else None
-        zone, problem = zone_of(own if isinstance(own, str) else None, case.journey.zone, self._zone)
-        seen: dict[str, Any] = {"zone": zone.key}
-        if problem is not None:
-            seen["zone_problem"] = problem.message
-        return facts, zone.key, seen
-
-    async def _profiled(self, case: Case, refs: list[str], *, always: bool = False) -> Facts:
-        parsed = [found for ref in refs if (found := parse_ref(ref)) is not None and found.root == "profile"]
-        if not parsed and not always:
-            return self._facts(case)
-        profile = await self._world.profile(case.enrolment.profile_id)
-        computed: dict[str, JsonValue] = {}
-        if any(ref.path[0] == "computed" for ref in parsed):
-            computed = await self._world.computed(case.enrolment.profile_id, case.position)
-        return Facts(case.entry, case.event, profile, computed)
-
-    def _facts(self, case: Case) -> Facts:
-        return Facts(case.entry, case.event)
-
-    def _anchor(self, until: Until | None, facts: Facts, zone: str, seen: dict[str, Any]) -> datetime | None:
-        if isinstance(until, DateRef):
-            found = resolve(until.ref, facts.context())
-            seen[until.ref] = None if found is MISSING else found
-            return None if found is MISSING else parse_anchor(found, ZoneInfo(zone))  # type: ignore[arg-type]
-        return parse_anchor(until, ZoneInfo(zone)) if until is not None else None
+        return await self._finder.facts(case, [ref for condition in conditions for ref in references(condition).refs])
 
     def _ruling(
         self,

@@ -15,7 +15,8 @@ from infra.errors import Unavailable
 from journeys.model import WaitFor
 from journeys.outcome import Chose, Deferred, Done, Ended, Match, PastDue, ServiceOutcome, Sleep, Waiting
 from services.journeys import enrolments
-from services.journeys.deciding import Case, Decider, Ruling
+from services.journeys.cases import Case
+from services.journeys.deciding import Decider, Ruling
 from services.journeys.enrolments import Decision, Known
 from services.journeys.entering import enter
 from services.journeys.listeners import Listener, register, waits_of
@@ -119,9 +120,7 @@ class Steps:
         self._deliver(entered.outgoing)
         return known.decisions | earlier | {ruling.decision.key: ruling.decision for ruling in written}
 
-    async def _find_missed(
-        self, cases: Iterable[Case], decisions: dict[enrolments.Key, Decision]
-    ) -> dict[enrolments.Key, Match]:
+    async def _find_missed(self, cases: Iterable[Case], decisions: dict[enrolments.Key, Decision]) -> dict[enrolments.Key, Match]:
         """Registered waits look back for what happened before: the other half of the rendezvous.
 
         What has met a wait already is answered again, so that neither a repeated call nor a lost signal loses it.
@@ -177,7 +176,8 @@ class Steps:
             case "waiting":
                 if confirm and due and match is None:
                     return Done()
-                return Waiting(wake_at=wake_at, confirm=accelerated, matched=match)
+                # Always confirmed: an event that came in time wins, even when its signal is slower than the timer.
+                return Waiting(wake_at=wake_at, confirm=True, matched=match)
             case "past_due":
                 return PastDue.model_validate(decision.outcome)
             case "chose":

@@ -10,7 +10,7 @@ import pytest
 from contracts.channels import Channel, Receipt, Status
 from contracts.journeys import FinishItem
 from contracts.profiles import EVENT_TRACKED
-from journeys.outcome import Ended, Match, Waiting
+from journeys.outcome import Done, Ended, Match, Waiting
 from tests.services.journeys.conftest import Service
 
 
@@ -34,6 +34,30 @@ async def test_an_event_after_the_registration_is_signalled_once(service: Servic
     (signal,) = await service.track(profile_id, "Attended", event_id="x")
     assert (signal.kind, signal.payload["path"], signal.payload["visit"]) == ("matched", "came", 1)
     assert await service.track(profile_id, "Attended", event_id="x") == []
+
+
+async def test_an_event_that_came_before_the_time_was_up_wins_over_the_timer(service: Service) -> None:
+    """The timer fires while the event is still on its way through the feed."""
+    await service.publish()
+    profile_id, enrolment_id = await service.enter()
+    waiting = await service.perform(enrolment_id, "attend")
+    assert isinstance(waiting, Waiting)
+    assert waiting.confirm
+    service.pass_time(timedelta(days=2, hours=23))
+    service.neighbours.track(profile_id, service.event("Attended", event_id="x"))
+    service.pass_time(timedelta(hours=1))
+    late = await service.perform(enrolment_id, "attend", confirm=True)
+    assert isinstance(late, Waiting)
+    assert late.matched is not None
+
+
+async def test_a_wait_whose_time_is_up_without_its_event_is_over(service: Service) -> None:
+    await service.publish()
+    _, enrolment_id = await service.enter()
+    await service.perform(enrolment_id, "attend")
+    assert isinstance(await service.perform(enrolment_id, "attend", confirm=True), Waiting)
+    service.pass_time(timedelta(days=3))
+    assert await service.perform(enrolment_id, "attend", confirm=True) == Done()
 
 
 async def test_an_event_of_another_key_meets_nothing(service: Service) -> None:
