@@ -1,19 +1,19 @@
 """The worker role: takes enrolments' workflow tasks from Temporal and calls the journeys service."""
 
 import asyncio
-import ipaddress
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 
 import structlog
-from temporalio.client import Client, GrpcCompression
+from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.enrolments import EnrolmentActivities
+from infra import temporal
 from infra.http import ServiceClient
 from infra.settings import Settings
 from workflows.converter import data_converter
@@ -79,14 +79,7 @@ async def connect(settings: Settings, definitions: Definitions) -> Client:
     pause = 0.2
     while True:
         try:
-            return await Client.connect(
-                settings.temporal_address,
-                namespace=settings.temporal_namespace,
-                api_key=settings.temporal_api_key.get_secret_value() if settings.temporal_api_key else None,
-                tls=settings.temporal_api_key is not None,
-                data_converter=data_converter(definitions),
-                grpc_compression=GrpcCompression.NONE if _is_loopback(settings.temporal_address) else GrpcCompression.GZIP,
-            )
+            return await temporal.connect(settings, data_converter(definitions))
         except RuntimeError as error:  # what the SDK raises when it cannot connect
             log.warning("worker.temporal_unreachable", address=settings.temporal_address, why=str(error), seconds=pause)
             await asyncio.sleep(pause)
@@ -132,11 +125,3 @@ async def main(settings: Settings) -> None:
         finally:
             connecting.cancel()
             stopping.cancel()
-
-
-def _is_loopback(address: str) -> bool:
-    host = address.rsplit(":", 1)[0].strip("[]")
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -13,6 +13,7 @@ from infra.feed.consumer import FeedConsumer
 from infra.http import ServiceClient
 from infra.service import create_service, serve
 from infra.settings import Settings
+from infra.temporal import connect
 from services.journeys.deciding import Decider
 from services.journeys.deliverer import Deliverer
 from services.journeys.endpoints import definition_routes, reading_routes, worker_routes
@@ -77,7 +78,7 @@ async def main(settings: Settings) -> None:
         database=Database(service_url(settings.database_url.get_secret_value(), "journeys"), pool_size=settings.database_pool),
         keyring=KeyRing.parse(settings.api_keys),
         clock=settings.clock(),
-        temporal=await _connect(settings),
+        temporal=await connect(settings, pydantic_data_converter, lazy=True),  # it may be down now, and come and go
         task_queue=settings.temporal_task_queue,
         profiles=ServiceClient("profiles", settings.profiles_url, key=key),
         segments=ServiceClient("segments", settings.segments_url, key=key),
@@ -85,15 +86,3 @@ async def main(settings: Settings) -> None:
         workspace_zone=settings.timezone,
     )
     await serve(app, settings)
-
-
-async def _connect(settings: Settings) -> Client:
-    """A lazy client: Temporal may be down when the service starts, and come and go while it runs."""
-    api_key = settings.temporal_api_key
-    return await Client.connect(
-        settings.temporal_address,
-        namespace=settings.temporal_namespace,
-        data_converter=pydantic_data_converter,
-        api_key=api_key.get_secret_value() if api_key else None,
-        lazy=True,
-    )
