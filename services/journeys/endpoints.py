@@ -47,6 +47,7 @@ def worker_routes(steps: Steps) -> APIRouter:
 
     @router.post("/v1/finishes", status_code=204, summary="End enrolments")
     async def finish(caller: Annotated[Caller, requires(Scope.JOURNEYS_RUN)], body: FinishItems) -> Response:
+        """Takes back what those that a criterion ended have not yet sent; repeating is harmless."""
         await steps.finish(body.items)
         return Response(status_code=204)
 
@@ -68,6 +69,7 @@ def definition_routes(versions: Versions, world: World, clock: Clock, database: 
 
     @router.get("/v1/journeys", summary="All journeys")
     async def journeys(caller: Annotated[Caller, requires(Scope.JOURNEYS_READ)]) -> list[JourneySummary]:
+        """In the order of their keys."""
         async with database.read() as session:
             rows = await session.execute(
                 text(
@@ -104,11 +106,15 @@ def reading_routes(database: Database, enroller: Enroller) -> APIRouter:
 
     @router.post("/v1/journeys/{key}/enrolments", summary="Enrol somebody", status_code=201)
     async def enrol(caller: Annotated[Caller, requires(Scope.JOURNEYS_WRITE)], key: str, body: EnrolRequest) -> Enrolled:
-        """Enters one person by API, under the journey's own rules of re-entry. The same idempotency key enters once."""
+        """Enters one person by API, whatever the journey's entry is, under its own rules of re-entry.
+
+        The same idempotency key enters once. `refused` says why there is no enrolment.
+        """
         return await enroller.enrol(key, body)
 
     @router.get("/v1/journeys/{key}/stats", summary="A journey in numbers")
     async def stats(caller: Annotated[Caller, requires(Scope.JOURNEYS_READ)], key: str) -> Stats:
+        """All versions together; messages are counted by `GET /v1/stats` of the channels service."""
         async with database.read() as session:
             return await reporting.stats(session, key)
 
@@ -121,6 +127,7 @@ def reading_routes(database: Database, enroller: Enroller) -> APIRouter:
         after: Annotated[UUID | None, Query(description="Id of the last one seen")] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> list[EnrolmentView]:
+        """In the order of their ids, which is not that of entry."""
         async with database.read() as session:
             return await reporting.enrolments(
                 session, journey=journey, profile_id=profile_id, state=state, after=after, limit=limit
@@ -138,6 +145,7 @@ def reading_routes(database: Database, enroller: Enroller) -> APIRouter:
         journey: str | None = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     ) -> list[Refusal]:
+        """Newest first."""
         async with database.read() as session:
             return await reporting.refusals(session, profile_id=profile_id, journey=journey, limit=limit)
 

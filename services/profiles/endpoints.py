@@ -35,11 +35,15 @@ def profiles_router(queries: Queries, ingestion: Ingestion, consents: Consents) 
 
     @router.post("/profiles/lookup", summary="Profiles by id")
     async def lookup(caller: Reader, asked: ProfileLookup) -> ProfilesFound:
+        """An id that was merged answers with the survivor; unknown ones are missing."""
         return ProfilesFound(profiles=await queries.lookup(asked.ids))
 
     @router.post("/profiles/update", summary="Set traits")
     async def update(caller: Writer, asked: ProfileUpdates) -> Accepted:
-        """Each update is applied once by its `message_id`; one for a profile that does not exist (any more) is left out."""
+        """Dotted paths reach into objects, null removes.
+
+        Each update is applied once by its `message_id`; one for a profile that does not exist is left out.
+        """
         _refuse_odd_paths(asked)
         messages = [
             Message("update", one.message_id, None, None, None, dict(one.set), one.timestamp, profile_id=one.profile_id)
@@ -49,14 +53,17 @@ def profiles_router(queries: Queries, ingestion: Ingestion, consents: Consents) 
 
     @router.post("/consents", summary="Add to the consent ledger")
     async def add_consents(caller: Writer, asked: ConsentEntries) -> Accepted:
+        """Writes all entries or none; a `user_id` that nobody has yet makes a profile. Sent twice, an entry is written twice."""
         return Accepted(accepted=await consents.add(asked.entries, by=caller.name))
 
     @router.post("/events/search", summary="Events by person, name and time")
     async def search(caller: Reader, asked: EventSearch) -> EventsFound:
+        """One list per filter, each in order of event time."""
         return EventsFound(events=await queries.search(asked.filters))
 
     @router.get("/profiles", summary="The profile that goes by an id")
     async def named(caller: Reader, user_id: str | None = None, anonymous_id: str | None = None) -> Profile:
+        """By `user_id` or by `anonymous_id`, not both."""
         match user_id, anonymous_id:
             case str(value), None:
                 return await queries.named("user_id", value)

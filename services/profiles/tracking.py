@@ -71,7 +71,10 @@ def tracking_router(ingestion: Ingestion, clock: Clock) -> APIRouter:
         return MessageReader(clock.now(), weigh=sent.size > LARGEST_EVENT, direct=direct)
 
     async def take_batch(sent: Tracked) -> Response:
-        """Takes every message or, when one is wrong, none. Message ids that were taken before are skipped."""
+        """Takes every message or, when one is wrong, none. Message ids that were taken before are skipped.
+
+        500 KB at most, unpacked; 32 KB a message. A key with `profiles:write` beside `track` may send `profileId`.
+        """
         batch = sent.body.get("batch")
         if not isinstance(batch, list):
             raise Malformed([Flaw(path="$.batch", message="is no list", remedy="send the messages as a list")], "the batch")
@@ -83,6 +86,7 @@ def tracking_router(ingestion: Ingestion, clock: Clock) -> APIRouter:
 
     def single(kind: str) -> None:
         async def take_single(sent: Tracked) -> Response:
+            """A message id that was taken before is skipped. 32 KB at most."""
             reading = reader(sent)
             message: Message | None = reading.read(sent.body, "$", kind)
             _refuse_flawed(reading, "the message")

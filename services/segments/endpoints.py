@@ -45,6 +45,7 @@ def segment_routes(catalogue: Catalogue, census: Census) -> APIRouter:
 
     @router.put("/v1/segments/{key}", summary="Define a segment; its members enter at once")
     async def put_segment(caller: Writer, key: SegmentKey, draft: SegmentDraft) -> SegmentView:
+        """A change makes a new version. `computed` is false when asking the whole population takes longer than the answer."""
         return await catalogue.put(key, draft, caller.name)
 
     @router.get("/v1/segments/{key}", summary="One segment's newest version")
@@ -53,6 +54,7 @@ def segment_routes(catalogue: Catalogue, census: Census) -> APIRouter:
 
     @router.delete("/v1/segments/{key}", status_code=204, summary="Delete a segment; its members leave")
     async def delete_segment(caller: Writer, key: SegmentKey) -> None:
+        """Refused while another segment uses it; journeys that use it are not looked at."""
         await catalogue.delete(key, caller.name)
 
     @router.get("/v1/segments/{key}/versions", summary="Every version, oldest first")
@@ -63,10 +65,12 @@ def segment_routes(catalogue: Catalogue, census: Census) -> APIRouter:
     async def list_members(
         caller: Reader, key: SegmentKey, after: UUID | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
     ) -> Members:
+        """In the order of profile ids; `after` is `next` of the page before."""
         return await census.members(key, after, limit)
 
     @router.get("/v1/segments/{key}/count", summary="How many are members, or would be at an instant")
     async def count_members(caller: Reader, key: SegmentKey, at: AwareDatetime | None = None) -> Count:
+        """With `at`: those for whom today's condition holds as of then, with the traits of now."""
         return await census.count(key, at)
 
     @router.get("/v1/profiles/{profile_id}/memberships", summary="A person's memberships with their history")
@@ -82,10 +86,15 @@ def condition_routes(evaluator: Evaluator, census: Census) -> APIRouter:
 
     @router.post("/v1/evaluate", summary="Ask conditions of single people")
     async def evaluate(caller: Reader, batch: Evaluate) -> Evaluated:
+        """One answer per item, in order. 503 while what is known here lies behind a `position` that was asked for."""
         return await evaluator.evaluate(batch)
 
     @router.post("/v1/query", summary="Ask a condition of the whole population")
     async def query(caller: Reader, question: Question) -> QueryAnswer:
+        """Counts all who match and lists up to `limit`; the last id goes into `after` for more.
+
+        Traits are those of now, also with `at`.
+        """
         return await census.query(question)
 
     return router
@@ -113,6 +122,7 @@ def computed_routes(traits: ComputedTraits) -> APIRouter:
 
     @router.post("/v1/computed", summary="The computed traits of people")
     async def computed(caller: Reader, lookup: ComputedLookup) -> Computed:
+        """Worked out from the events when asked, so that a new definition holds at once."""
         return await traits.values(lookup)
 
     return router

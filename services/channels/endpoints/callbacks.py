@@ -56,7 +56,7 @@ def router(intake: Intake, twilio: TwilioCallbacks | None, sendgrid: SendGridEve
 
     @routes.post("/v1/clicks/push", summary="A click on a push notification: {attempt, url}", status_code=204)
     async def push_click(request: Request) -> Response:
-        """Called by the page's service worker, which knows the attempt's unguessable id from the notification."""
+        """Called by the page's service worker, which knows the attempt's unguessable id from the notification. Takes no key."""
         body = await request.body()
         try:
             click = orjson.loads(body[:_MOST_CLICK_BYTES])

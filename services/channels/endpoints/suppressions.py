@@ -53,6 +53,7 @@ def router(database: Database, clock: Clock) -> APIRouter:
 
     @routes.post("/v1/suppressions", summary="Suppress an address", status_code=201)
     async def add(body: SuppressRequest, caller: Annotated[Caller, requires(Scope.CHANNELS_WRITE)]) -> Suppressed:
+        """An address that is suppressed already keeps its first reason."""
         entry = Suppressed(
             channel=body.channel,
             address_hash=_hash(body.channel, body.address),
@@ -66,6 +67,7 @@ def router(database: Database, clock: Clock) -> APIRouter:
 
     @routes.post("/v1/suppressions/remove", summary="Let an address be written to again", status_code=204)
     async def remove(body: SuppressRequest, caller: Annotated[Caller, requires(Scope.CHANNELS_WRITE)]) -> None:
+        """Whatever its reason; `reason` is not looked at. Consent that was taken back stays so."""
         async with database.begin() as session:
             if not await suppressions.remove(session, body.channel, _hash(body.channel, body.address)):
                 raise NotFound("suppression", body.channel.value)

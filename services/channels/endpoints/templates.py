@@ -55,6 +55,7 @@ def router(store: TemplateStore, people: People, links: Links) -> APIRouter:
 
     @routes.put("/v1/templates/{key}", summary="Store a template; a change makes a new version")
     async def put(key: Key, body: TemplateInput, caller: Annotated[Caller, requires(Scope.CHANNELS_WRITE)]) -> TemplateDetail:
+        """The newest version is what is sent from now on, also to people under way."""
         return await store.put(key, body, caller.name)
 
     @routes.get("/v1/templates", summary="All templates, newest versions")
@@ -67,6 +68,7 @@ def router(store: TemplateStore, people: People, links: Links) -> APIRouter:
 
     @routes.post("/v1/templates/{key}/preview", summary="Render a template without sending it")
     async def preview(key: Key, body: PreviewRequest, caller: Annotated[Caller, requires(Scope.CHANNELS_READ)]) -> Preview:
+        """`traits` go over those of the profile; `context` has `entry` and `event`."""
         found = await store.get(key)
         template = compiled(key, found.version, found.parts)
         traits = body.traits

@@ -34,6 +34,7 @@ def router(links: Links, intake: Intake) -> APIRouter:
 
     @routes.post("/u/{token}", summary="Unsubscribe", response_class=HTMLResponse)
     async def unsubscribe(token: str) -> HTMLResponse:
+        """Takes back consent for the channel and purpose of the message; repeating is harmless."""
         wish = links.read(token)
         await intake.unsubscribe(wish, "unsubscribe link")
         text = f"You will get no more {escape(wish.purpose)} messages by {_NAMES[wish.channel]} from us."
