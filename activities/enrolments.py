@@ -6,9 +6,9 @@ from temporalio import activity
 
 from activities.verdicts import verdict
 from contracts.journeys import FinishItem, FinishItems, StepItem, StepItems
-from infra.errors import Rejected
+from infra.errors import Rejected, Unavailable
 from infra.http import Coalescer, ServiceClient
-from journeys.outcome import Done, Ended, Outcome, StepResults
+from journeys.outcome import Done, Ended, Later, Outcome, ServiceOutcome, StepResults
 
 _WHOLE_CALL = frozenset({401, 403, 405, 415})
 """Refusals that no single item can be the reason of."""
@@ -22,7 +22,7 @@ class EnrolmentActivities:
 
     def __init__(self, journeys: ServiceClient) -> None:
         self._journeys = journeys
-        self._steps: Coalescer[StepItem, Outcome | Rejected] = Coalescer(self._post_steps, lanes=2)
+        self._steps: Coalescer[StepItem, ServiceOutcome | Rejected] = Coalescer(self._post_steps, lanes=2)
         self._finishes: Coalescer[FinishItem, Outcome | Rejected] = Coalescer(self._post_finishes, lanes=2)
 
     @activity.defn
@@ -32,6 +32,8 @@ class EnrolmentActivities:
             answer = await self._steps(item)
             if isinstance(answer, Rejected):
                 raise answer
+            if isinstance(answer, Later):
+                raise Unavailable("journeys", answer.why)
         except Exception as error:  # noqa: BLE001  # every error gets its verdict, in one place
             answer = _ended_or_raise(error)
         return answer
@@ -46,7 +48,7 @@ class EnrolmentActivities:
         except Exception as error:  # noqa: BLE001  # every error gets its verdict, in one place
             _ended_or_raise(error)
 
-    async def _post_steps(self, items: Sequence[StepItem]) -> list[Outcome | Rejected]:
+    async def _post_steps(self, items: Sequence[StepItem]) -> list[ServiceOutcome | Rejected]:
         try:
             answer = await self._journeys.post("/v1/steps", StepItems(items=tuple(items)), StepResults)
         except Rejected as error:

@@ -70,12 +70,12 @@ class ConsentEntry(Wire):
     """One entry for the append-only ledger; who is meant by `profile_id` or by `user_id`."""
 
     profile_id: UUID | None = None
-    user_id: str | None = None
-    channel: str
-    purpose: str
+    user_id: str | None = Field(None, max_length=256)
+    channel: str = Field(min_length=1, max_length=64)
+    purpose: str = Field(min_length=1, max_length=128)
     state: ConsentState
-    source: str
-    wording: str = ""
+    source: str = Field(max_length=1024)
+    wording: str = Field("", max_length=10_000)
     at: datetime | None = None
 
 

@@ -30,7 +30,7 @@ def fresh(folder: Path, story: str) -> Path | None:
         with DataFolder(folder).locked():
             aside = _free(folder)
         folder.rename(aside)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     (folder / MARK).write_text(story)
     return aside
 

@@ -31,6 +31,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_pre_ping=False,
+            hide_parameters=True,  # they hold people's data, and errors are logged
             pool_timeout=10,
             json_serializer=_dumps,
             json_deserializer=orjson.loads,

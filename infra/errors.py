@@ -82,6 +82,7 @@ class CallFailed(ReisError):
 
     status = 502
     title = "A service call failed"
+    service: str
 
 
 class Unavailable(CallFailed):

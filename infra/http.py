@@ -17,6 +17,7 @@ Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 Model = TypeVar("Model", bound=BaseModel)
 
+_OF_THE_CALLER = frozenset({401, 403, 405, 415})  # refusals that no single request can be the reason of
 _RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -111,7 +112,13 @@ class ServiceClient:
         try:
             return answer.model_validate_json(content)
         except ValidationError as error:
-            raise Unavailable(self.service, f"its answer is not a {answer.__name__}: {error}") from error
+            raise Unavailable(self.service, f"its answer is not a {answer.__name__}: {places_of(error)}") from None
+
+
+def places_of(error: ValidationError) -> str:
+    """Where data did not fit and why, without the data: it may be personal, and this is logged."""
+    found = error.errors(include_input=False, include_context=False, include_url=False)[:3]
+    return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['type']}" for each in found)
 
 
 class Coalescer(Generic[Request, Answer]):
@@ -154,6 +161,9 @@ class Coalescer(Generic[Request, Answer]):
             answers = await self._call([request for request, _ in batch])
             if len(answers) != len(batch):
                 raise Unavailable("coalescer", f"{len(batch)} requests got {len(answers)} answers")
+        except Rejected as error:
+            await self._one_by_one(batch, error)
+            return
         except BaseException as error:
             for _, future in batch:
                 if not future.done():
@@ -164,3 +174,13 @@ class Coalescer(Generic[Request, Answer]):
         for (_, future), answer in zip(batch, answers, strict=True):
             if not future.done():
                 future.set_result(answer)
+
+    async def _one_by_one(self, batch: list[tuple[Request, asyncio.Future[Answer]]], error: Rejected) -> None:
+        """A refused batch is asked again request by request, so that only the one at fault is refused."""
+        if len(batch) == 1 or error.answered in _OF_THE_CALLER:
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for each in batch:
+            await self._run([each])

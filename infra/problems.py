@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
@@ -35,6 +35,7 @@ def answer_with_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(Exception, _on_bug)
+    app.add_exception_handler(DataError, _on_unstorable)
     for kind in (OperationalError, InterfaceError, PoolTimeout):
         app.add_exception_handler(kind, _on_database_error)
 
@@ -73,6 +74,12 @@ async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     flaws = [Flaw(path=_json_path(detail["loc"]), message=detail["msg"], remedy=_remedy(detail)) for detail in error.errors()]
     return problem_response(BadInput(flaws, "the request"))
+
+
+async def _on_unstorable(request: Request, error: Exception) -> JSONResponse:
+    log.warning("database.unstorable", path=request.url.path, why=str(error).splitlines()[0])
+    flaw = Flaw(path="$", message="holds a value that PostgreSQL cannot store", remedy="leave out U+0000")
+    return problem_response(BadInput([flaw], "the request"))
 
 
 async def _on_database_error(request: Request, error: Exception) -> JSONResponse:

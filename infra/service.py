@@ -168,9 +168,9 @@ def _add_feed(app: FastAPI, outbox: Outbox) -> None:
         wait: Annotated[float, Query(ge=0, le=30, description="Seconds to wait for the first new item")] = 0,
         reader: Annotated[str | None, Query(description="Consumer's name; rows it has not passed are kept")] = None,
     ) -> FeedPage:
-        if reader and after and acknowledged.get(reader) != after:
+        if reader and acknowledged.get(reader) != (after or ""):  # also one that has read nothing yet is known from now on
             await outbox.acknowledge(reader, after)
-            acknowledged[reader] = after
+            acknowledged[reader] = after or ""
         return await outbox.read(after, limit=limit, wait=wait)
 
     @app.get("/v1/feed/head", tags=["feed"], summary="Cursor of the newest item")

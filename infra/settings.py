@@ -109,7 +109,10 @@ class Settings(BaseSettings):
         description="Real seconds a provider always gets for its receipts before a fallback, however fast the clock runs.",
     )
     provider_rate: float = Field(
-        0.0, alias="REIS_PROVIDER_RATE", ge=0, description="Calls per second to one provider account at most; 0: no limit."
+        0.0,
+        alias="REIS_PROVIDER_RATE",
+        ge=0,
+        description="Calls a second to one provider account, per dispatcher; 0: no limit.",
     )
     unknown_grace_seconds: float = Field(
         60.0,

@@ -11,7 +11,8 @@ from infra.settings import Settings
 
 _HEAD = """# Settings
 
-Read from the environment, once, when a process starts. On a local system `reis up` sets all of them; what you set yourself wins.
+Read from the environment, once, when a process starts. On a local system `reis up` sets what the parts need to find each
+other (addresses, keys, the sandbox's credentials, ports, the clock); of the rest, what you set yourself holds.
 Made by `python -m infra.settings_table`.
 
 | variable | default | meaning |

@@ -13,5 +13,5 @@ class Catalog:
     journeys: frozenset[str] | None = None
     template_variables: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Template to the dotted names that it cannot do without, such as `entry.properties.title`."""
-    supplied: frozenset[str] = frozenset({"message", "workspace", "links", "unsubscribe_url", "preferences_url", "now"})
+    supplied: frozenset[str] = frozenset({"unsubscribe_url", "journey"})
     """Roots of names that the renderer itself supplies to every template."""

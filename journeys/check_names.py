@@ -66,6 +66,9 @@ def _variable(journey: Journey, path: str, step: Send, name: str, catalog: Catal
     needs = f"template {step.template!r} needs {name}"
     if root not in PARTS or (rest and rest[0] not in PARTS[root]):
         yield Problem(path=path, message=f"{needs}, which nothing supplies", remedy=REMEDY)
+    elif root == "profile" and rest[:1] == ["computed"]:
+        message = f"{needs}, but templates do not see computed traits"
+        yield Problem(path=path, message=message, remedy="copy it into a trait by an update_profile step before the send")
     elif root == "entry" and isinstance(journey.entry, EntryBySegment) and rest[:1] == ["properties"]:
         message = f"{needs}, but whoever enters by a segment brings no event"
         yield Problem(path=path, message=message, remedy="use profile.traits.… in the template, or give the name a default")

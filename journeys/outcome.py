@@ -74,6 +74,13 @@ class Ended(_Outcome):
     reason: str
 
 
+class Later(_Outcome):
+    """Nothing was decided: something the step needs does not answer. Whoever asked asks again; it never reaches a cursor."""
+
+    kind: Literal["later"] = "later"
+    why: str
+
+
 class Woke(_Outcome):
     """The shell's timer for a sleep or deferral fired."""
 
@@ -94,7 +101,7 @@ class TimedOut(_Outcome):
     kind: Literal["timed_out"] = "timed_out"
 
 
-ServiceOutcome = Annotated[Done | Chose | Sleep | PastDue | Waiting | Deferred | Ended | TimedOut, Discriminator("kind")]
+ServiceOutcome = Annotated[Done | Chose | Sleep | PastDue | Waiting | Deferred | Ended | TimedOut | Later, Discriminator("kind")]
 """What the journeys service answers for a step."""
 Outcome = Annotated[
     Done | Chose | Sleep | PastDue | Waiting | Deferred | Ended | Woke | Matched | TimedOut, Discriminator("kind")
@@ -107,7 +114,7 @@ class StepResults(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    results: tuple[Outcome, ...]
+    results: tuple[ServiceOutcome, ...]
 
 
 _outcomes: TypeAdapter[Outcome] = TypeAdapter(Outcome)

@@ -13,12 +13,12 @@ Root = Literal["entry", "event", "profile"]
 PARTS: Mapping[str, tuple[str, ...]] = {
     "entry": ("properties", "event", "timestamp", "id"),
     "event": ("properties", "event", "timestamp", "id"),
-    "profile": ("traits", "computed", "segments", "id"),
+    "profile": ("traits", "computed", "id"),
 }
 _DEEP = frozenset({"properties", "traits", "computed"})
 REMEDY = (
     "write entry.properties.…, event.properties.…, profile.traits.…, profile.computed.…, "
-    "profile.segments, profile.id, or id, event or timestamp of entry and event"
+    "profile.id, or id, event or timestamp of entry and event"
 )
 
 

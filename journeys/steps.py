@@ -8,9 +8,7 @@ from conditions.duration import Duration
 from conditions.model import Condition, Filter, Name, Node, Path, Ref
 from journeys.dates import Clock, IfPast, Key, StepId, Until, Window, told_by, wrong
 
-MessageStatus = Literal[
-    "queued", "sent", "delivered", "opened", "clicked", "replied", "bounced", "rejected", "complained", "unsubscribed", "skipped"
-]
+MessageStatus = Literal["sent", "delivered", "opened", "clicked", "replied", "bounced", "rejected", "complained", "unsubscribed"]
 
 
 class StepBase(Node):

@@ -6,22 +6,27 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+import orjson
 import structlog
+from pydantic import ValidationError
 from sqlalchemy import Column, DateTime, Identity, Integer, MetaData, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.feed import FeedItem, FeedPage
 from infra.db import Database
 from infra.errors import ReisError, Rejected, Unavailable
 from infra.feed.cursor import Cursor
-from infra.http import ServiceClient
+from infra.http import ServiceClient, places_of
 
 log = structlog.get_logger(__name__)
 
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 10.0
+# SQLSTATE classes: connection, transaction rollback, resources, prerequisites, operator intervention, system.
+_OUTAGES = frozenset({"08", "40", "53", "55", "57", "58"})
+_OF_AN_ITEM = (ReisError, SQLAlchemyError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError, RecursionError)
 
 
 def consumer_tables(metadata: MetaData) -> None:
@@ -83,12 +88,11 @@ class FeedConsumer:
             try:
                 await self.step(wait=20.0)
                 pause = _FIRST_PAUSE
-            except (Unavailable, OperationalError, InterfaceError, Moved, OSError) as error:
-                log.warning("feed.waiting", feed=self.feed, why=str(error).splitlines()[0], seconds=pause)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
-            except Exception:
-                log.exception("feed.failed", feed=self.feed, seconds=pause)
+            except Exception as error:
+                if _is_outage(error):
+                    log.warning("feed.waiting", feed=self.feed, why=_first_line(error), seconds=pause)
+                else:
+                    log.exception("feed.failed", feed=self.feed, seconds=pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
@@ -119,43 +123,71 @@ class FeedConsumer:
         parameters: dict[str, str | int | float] = {"limit": self._page, "wait": wait, "reader": self._reader}
         if after:
             parameters["after"] = after
-        return FeedPage.model_validate_json(await self._client.get_bytes("/v1/feed", params=parameters, patience=wait))
+        content = await self._client.get_bytes("/v1/feed", params=parameters, patience=wait)
+        try:
+            return FeedPage.model_validate_json(content)
+        except ValidationError:
+            return await self._readable(content, after)
+
+    async def _readable(self, content: bytes, after: str | None) -> FeedPage:
+        """The items before the first that cannot be read; where that is the first, it is buried and nothing is left to do.
+
+        Raises `Unavailable` for an answer that is no page at all.
+        """
+        try:
+            page = orjson.loads(content)
+            raw, following = list(page["items"]), str(page["next"])
+        except (ValueError, LookupError, TypeError):
+            raise Unavailable(self.feed, "its answer is no page of a feed") from None
+        items: list[FeedItem] = []
+        for each in raw:
+            try:
+                items.append(FeedItem.model_validate(each))
+            except ValidationError as error:
+                if items:
+                    return FeedPage(items=tuple(items), next=items[-1].cursor)
+                if not isinstance(each, dict) or not isinstance(each.get("cursor"), str):
+                    raise Unavailable(self.feed, "an item of its feed has no cursor") from None
+                log.error("feed.dead_letter", feed=self.feed, why=places_of(error))  # noqa: TRY400  # a traceback would show the item
+                await self._bury(orjson.dumps({"unreadable": repr(each)}).decode(), places_of(error), after, each["cursor"])
+                return FeedPage(items=(), next=each["cursor"])
+        return FeedPage(items=tuple(items), next=following)
+
+    async def _bury(self, item: str, error: str, before: str | None, after: str) -> None:
+        """Keeps an item that cannot be applied, and goes on behind it."""
+        async with self._database.begin() as session:
+            await self._advance(session, before, after)
+            await session.execute(
+                text("INSERT INTO feed_dead_letter (feed, item, error) VALUES (:feed, CAST(:item AS jsonb), :error)"),
+                {"feed": self.feed, "item": item, "error": error},
+            )
 
     async def _apply(self, page: FeedPage, before: str | None) -> None:
         try:
             await self._apply_items(page.items, before, page.next)
-        except (Unavailable, OperationalError, InterfaceError, Moved):
-            raise
-        except (ReisError, DBAPIError, ValueError, LookupError, TypeError) as error:
-            if _is_ours(error):
+        except _OF_AN_ITEM as error:
+            if _is_outage(error) or _is_ours(error):
                 raise
-            log.exception("feed.page_failed", feed=self.feed, items=len(page.items))
+            log.warning("feed.page_failed", feed=self.feed, items=len(page.items), why=_first_line(error))
             await self._one_by_one(page, before)
-        self._effect.committed()
 
     async def _apply_items(self, items: Sequence[FeedItem], before: str | None, after: str) -> None:
         write = await self._effect.prepare(items)
         async with self._database.begin() as session:
             await self._advance(session, before, after)
             await write(session)
+        self._effect.committed()
 
     async def _one_by_one(self, page: FeedPage, before: str | None) -> None:
         """A page that fails is applied item by item; the one at fault is kept as a dead letter, not lost."""
         for item in page.items:
             try:
                 await self._apply_items([item], before, item.cursor)
-            except (Unavailable, OperationalError, InterfaceError, Moved):
-                raise
-            except (ReisError, DBAPIError, ValueError, LookupError, TypeError) as error:
-                if _is_ours(error):
+            except _OF_AN_ITEM as error:
+                if _is_outage(error) or _is_ours(error):
                     raise
                 log.exception("feed.dead_letter", feed=self.feed, item=item.id, type=item.type)
-                async with self._database.begin() as session:
-                    await self._advance(session, before, item.cursor)
-                    await session.execute(
-                        text("INSERT INTO feed_dead_letter (feed, item, error) VALUES (:feed, CAST(:item AS jsonb), :error)"),
-                        {"feed": self.feed, "item": item.model_dump_json(), "error": f"{type(error).__name__}: {error}"},
-                    )
+                await self._bury(item.model_dump_json(), _first_line(error), before, item.cursor)
             before = item.cursor
 
     async def _load(self) -> str | None:
@@ -179,6 +211,19 @@ class FeedConsumer:
         async with self._progress:
             self._reached = Cursor.parse(cursor)
             self._progress.notify_all()
+
+
+def _is_outage(error: Exception) -> bool:
+    """Whether to try the same again: nobody answers. PostgreSQL's OperationalError also says that a value is too large."""
+    if isinstance(error, Unavailable | Moved | InterfaceError | OSError):
+        return True
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return isinstance(error, OperationalError) and (state is None or str(state)[:2] in _OUTAGES)
+
+
+def _first_line(error: Exception) -> str:
+    """What went wrong, without the values: the details of a database's error show rows."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _is_ours(error: Exception) -> bool:

@@ -24,6 +24,7 @@ from infra.feed.cursor import Cursor
 PARTITIONS = 64
 _SETTLE_SECONDS = 0.01
 _PRUNE_SECONDS = 3600.0
+_PRUNED_AT_ONCE = 5000
 _KEPT = timedelta(days=7)
 _IDLE_SECONDS = 0.2
 
@@ -54,6 +55,7 @@ def feed_tables(metadata: MetaData) -> None:
         Column("subject", Text, nullable=False),
         Column("partition", SmallInteger, nullable=False),
         Column("time", DateTime(timezone=True), nullable=False),
+        Column("written_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
         Column("data", JSONB, nullable=False),
         Index("outbox_order", "xid", "position"),
     )
@@ -99,6 +101,15 @@ _HEAD = text(
     "ORDER BY xid DESC, position DESC LIMIT 1"
 )
 _NEXT = text("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+
+
+_PRUNE = text(
+    "WITH slowest AS (SELECT CAST(cursor_xid::text AS xid8) AS xid, cursor_position AS position FROM feed_reader "
+    "ORDER BY cursor_xid, cursor_position LIMIT 1) "
+    "DELETE FROM outbox WHERE position IN (SELECT o.position FROM outbox o, slowest s "
+    "WHERE (o.xid, o.position) <= (s.xid, s.position) AND o.written_at < now() - CAST(:keep AS interval) "
+    "ORDER BY o.xid, o.position LIMIT :most)"
+)
 
 
 class Outbox:
@@ -169,7 +180,7 @@ class Outbox:
             row = (await session.execute(_HEAD)).first()
         return str(Cursor(epoch, row[0], row[1]) if row else Cursor(epoch, 0, 0))
 
-    async def acknowledge(self, reader: str, after: str) -> None:
+    async def acknowledge(self, reader: str, after: str | None) -> None:
         """Remembers how far `reader` has got, so that pruning stays behind it. Raises `Conflict` like `read`."""
         cursor = await self._start(after)
         async with self._database.begin() as session:
@@ -189,17 +200,18 @@ class Outbox:
             await self.prune(keep=_KEPT)
 
     async def prune(self, *, keep: timedelta) -> int:
-        """Deletes rows older than `keep` that every known reader has passed; returns how many."""
-        async with self._database.begin() as session:
-            result = await session.execute(
-                text(
-                    "DELETE FROM outbox WHERE time < now() - CAST(:keep AS interval) AND EXISTS (SELECT 1 FROM feed_reader) "
-                    "AND NOT EXISTS (SELECT 1 FROM feed_reader r WHERE (outbox.xid, outbox.position) > "
-                    "(CAST(r.cursor_xid::text AS xid8), r.cursor_position))"
-                ),
-                {"keep": keep},
-            )
-            return int(getattr(result, "rowcount", 0))
+        """Deletes rows written longer ago than `keep` that every known reader has passed; returns how many.
+
+        In short transactions: an open one would hold back every feed of the server.
+        """
+        total = 0
+        while True:
+            async with self._database.begin() as session:
+                result = await session.execute(_PRUNE, {"keep": keep, "most": _PRUNED_AT_ONCE})
+            deleted = int(getattr(result, "rowcount", 0))
+            total += deleted
+            if deleted < _PRUNED_AT_ONCE:
+                return total
 
     async def _start(self, after: str | None) -> Cursor:
         epoch = await self._current_epoch()

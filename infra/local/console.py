@@ -56,7 +56,7 @@ class Console:
 
     def _file(self, name: str) -> IO[str]:
         if name not in self._files:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             path = self._folder / f"{name}.log"
             if path.exists() and path.stat().st_size > ROTATE_BYTES:
                 path.replace(path.with_suffix(".log.1"))

@@ -99,7 +99,7 @@ class TemporalServer:
 
     def prepare(self) -> None:
         """Before each start."""
-        self._data_dir.mkdir(parents=True, exist_ok=True)
+        self._data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     async def is_ready(self) -> bool:
         """Whether the front end is healthy and knows its namespace."""

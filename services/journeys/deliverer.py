@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 _CONCURRENT = 32
 _SCAN_SECONDS = 2.0
+_MOST_IN_HAND = 5000
 _ATTEMPTS_PAUSE = 0.2
 
 
@@ -50,12 +51,18 @@ class Deliverer:
         self._task_queue = task_queue
         self._look_back = look_back
         self._queue: asyncio.Queue[Outgoing] = asyncio.Queue()
+        self._in_hand: set[int] = set()
         self._identity = "reis-journeys"
 
     def deliver(self, rows: Sequence[Outgoing]) -> None:
-        """Takes rows that were just committed, leased to this process."""
+        """Takes rows that were just committed or taken over, leased to this process; those it has in hand already it leaves.
+
+        More than it can hold stay where they are written: the scan comes back to them.
+        """
         for row in rows:
-            self._queue.put_nowait(row)
+            if row.id not in self._in_hand and len(self._in_hand) < _MOST_IN_HAND:
+                self._in_hand.add(row.id)
+                self._queue.put_nowait(row)
 
     async def run(self) -> None:
         """Delivers until cancelled."""
@@ -68,7 +75,7 @@ class Deliverer:
         while True:
             try:
                 async with self._database.begin() as session:
-                    rows = await outgoing.take_over(session, 500)
+                    rows = await outgoing.take_over(session, 500) if len(self._in_hand) < _MOST_IN_HAND - 500 else []
                 self.deliver(rows)
             except Exception as error:  # noqa: BLE001  # whatever it is, the next scan tries again
                 log.warning("deliverer.scan_failed", why=str(error).splitlines()[0])
@@ -95,6 +102,7 @@ class Deliverer:
             by_enrolment[row.enrolment_id].append(row)
         results = await asyncio.gather(*(self._deliver_in_order(group) for group in by_enrolment.values()))
         done = [number for numbers in results for number in numbers]
+        self._in_hand.difference_update(row.id for row in rows)
         if not done:
             return
         try:
@@ -139,7 +147,10 @@ class Deliverer:
             self.deliver(await self._look_back(row.enrolment_id))
 
     async def _signal(self, row: Outgoing) -> bool:
-        """Signals; False when the workflow does not run yet, so that the row is tried again."""
+        """Signals; False when the workflow does not run yet, so that the row is tried again.
+
+        Where it is not found and no start is waiting, it is over, unless it was started between the two questions.
+        """
         body = MatchedSignal.model_validate(row.payload) if row.kind == "matched" else InterruptSignal.model_validate(row.payload)
         payloads = await self._temporal.data_converter.encode([body])
         request = SignalWorkflowExecutionRequest(
@@ -150,16 +161,25 @@ class Deliverer:
             identity=self._identity,
             request_id=row.request_id,
         )
+        if await self._signalled(request):
+            return True
+        if not await self._no_start_waits(row.enrolment_id):
+            return False
+        await self._signalled(request)
+        return True
+
+    async def _signalled(self, request: SignalWorkflowExecutionRequest) -> bool:
+        """Whether the workflow runs and has the signal."""
         try:
             await self._temporal.workflow_service.signal_workflow_execution(request, timeout=timedelta(seconds=10))
         except RPCError as error:
             if error.status != RPCStatusCode.NOT_FOUND:
                 raise
-            return await self._is_over(row.enrolment_id)
+            return False
         return True
 
-    async def _is_over(self, enrolment_id: UUID) -> bool:
-        """Whether a workflow that is not found has ended (or will be started later, with its signal after it)."""
+    async def _no_start_waits(self, enrolment_id: UUID) -> bool:
+        """Whether Temporal was told to start the workflow, so that one that is not found has ended."""
         async with self._database.read() as session:
             waiting = await session.execute(
                 text("SELECT 1 FROM outgoing WHERE enrolment_id = :id AND kind = 'start'"), {"id": enrolment_id}

@@ -49,7 +49,7 @@ class Enroller:
         if profile is None:
             raise NotFound("profile", request.profile_id)
         at = request.at or self._clock.now()
-        entry = bare_fact(f"api:{request.idempotency_key}", "api", at, request.properties)
+        entry = bare_fact(f"api:{profile.id}:{request.idempotency_key}", "api", at, request.properties)
         entrant = Entrant(journey, version, profile.id, entry, at, profile.traits, look_back=True, key=request.entry_key or None)
         async with self._database.begin() as session:
             entered = await enter(session, [entrant])

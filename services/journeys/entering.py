@@ -18,6 +18,7 @@ from services.journeys.facts import traits_context
 from services.journeys.listeners import Listener, for_enrolment, register
 from services.journeys.outgoing import Outgoing, write
 
+LONGEST_KEY = 256
 _NAMESPACE = UUID("6f6b1d0e-6c53-5d2e-9d3a-52f3b9a6d1c4")
 
 
@@ -71,12 +72,15 @@ def entry_key(entrant: Entrant) -> str | None:
 async def enter(session: AsyncSession, entrants: Sequence[Entrant]) -> Entered:
     """Enrols those who may enter, in order; everything is written in the caller's transaction."""
     keyed = [(entrant, entry_key(entrant)) for entrant in entrants]
-    past = await _past(session, [(entrant, key) for entrant, key in keyed if key is not None])
+    past = await _past(session, [(entrant, key) for entrant, key in keyed if key is not None and len(key) <= LONGEST_KEY])
     admitted: list[tuple[Entrant, str, int]] = []
     refused: list[tuple[Entrant, str]] = []
     for entrant, key in keyed:
         if key is None:
             refused.append((entrant, f"there is no {entrant.journey.entry.key}, the entry key"))
+            continue
+        if len(key) > LONGEST_KEY:
+            refused.append((entrant, f"{entrant.journey.entry.key}, the entry key, is longer than {LONGEST_KEY} characters"))
             continue
         known = past.setdefault((entrant.journey.key, entrant.profile_id, key), _Past(0, running=False, entries=set()))
         if entrant.entry["id"] in known.entries:

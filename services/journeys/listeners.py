@@ -54,7 +54,7 @@ class Listener:
 
     def met_by(self, fact: Mapping[str, Any], at: datetime) -> bool:
         """Whether an event, receipt or change of traits at `at` meets it."""
-        if at < self.since - CLOCK_SKEW or (self.until is not None and at > self.until):
+        if at + CLOCK_SKEW < self.since or (self.until is not None and at > self.until):
             return False
         match self.source:
             case "event":
@@ -126,21 +126,24 @@ def for_wait(
 
 
 async def register(session: AsyncSession, listeners: Sequence[Listener]) -> None:
-    """Writes listeners; those that are there already stay as they are."""
+    """Writes listeners; those that are there already stay as they are.
+
+    They belong to the profile that the enrolment has now: it may have been merged since somebody looked.
+    """
     if not listeners:
         return
     await session.execute(
         text(
             "INSERT INTO listener (enrolment_id, profile_id, kind, source, name, step, visit, path, condition, since, until) "
-            "SELECT * FROM unnest(CAST(:enrolments AS uuid[]), CAST(:profiles AS uuid[]), CAST(:kinds AS text[]), "
+            "SELECT u.id, e.profile_id, u.kind, u.source, u.name, u.step, u.visit, u.path, u.condition, u.since, u.until "
+            "FROM unnest(CAST(:enrolments AS uuid[]), CAST(:kinds AS text[]), "
             "CAST(:sources AS text[]), CAST(:names AS text[]), CAST(:steps AS text[]), CAST(:visits AS int[]), "
             "CAST(:paths AS text[]), CAST(:conditions AS jsonb[]), CAST(:sinces AS timestamptz[]), CAST(:untils AS "
-            "timestamptz[])) "
-            "ON CONFLICT DO NOTHING"
+            "timestamptz[])) AS u(id, kind, source, name, step, visit, path, condition, since, until) "
+            "JOIN enrolment e ON e.id = u.id FOR SHARE OF e ON CONFLICT DO NOTHING"
         ),
         {
             "enrolments": [each.enrolment_id for each in listeners],
-            "profiles": [each.profile_id for each in listeners],
             "kinds": [each.kind for each in listeners],
             "sources": [each.source for each in listeners],
             "names": [each.name for each in listeners],

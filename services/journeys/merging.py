@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from sqlalchemy import text
@@ -9,6 +10,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.journeys import InterruptSignal
 from services.journeys.outgoing import Outgoing, write
+
+
+async def survivors(session: AsyncSession, profiles: Iterable[UUID]) -> dict[UUID, UUID]:
+    """Who those of these profiles are now that were merged into another."""
+    rows = await session.execute(
+        text("SELECT profile_id, survivor FROM merged WHERE profile_id = ANY(:ids)"), {"ids": list(set(profiles))}
+    )
+    return {row.profile_id: row.survivor for row in rows.all()}
 
 
 async def merge(session: AsyncSession, merged: UUID, survivor: UUID, event_id: str) -> list[Outgoing]:
@@ -42,6 +51,14 @@ async def merge(session: AsyncSession, merged: UUID, survivor: UUID, event_id: s
             body = InterruptSignal(reason="ended", event_id=event_id).model_dump(mode="json")
             ended.append(Outgoing(younger, row.journey, "interrupt", body, f"{event_id}:merged"))
     parameters = {"survivor": survivor, "merged": merged}
+    await session.execute(text("UPDATE merged SET survivor = :survivor WHERE survivor = :merged"), parameters)
+    await session.execute(
+        text(
+            "INSERT INTO merged (profile_id, survivor) VALUES (:merged, :survivor) "
+            "ON CONFLICT (profile_id) DO UPDATE SET survivor = excluded.survivor"
+        ),
+        parameters,
+    )
     await session.execute(text("UPDATE listener SET profile_id = :survivor WHERE profile_id = :merged"), parameters)
     await session.execute(text("UPDATE refusal SET profile_id = :survivor WHERE profile_id = :merged"), parameters)
     return await write(session, ended)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -18,7 +18,7 @@ from services.journeys.entering import Entrant, enter
 from services.journeys.facts import bare_fact, event_fact, receipt_fact
 from services.journeys.listeners import Source
 from services.journeys.matching import Fact, Matcher, record
-from services.journeys.merging import merge
+from services.journeys.merging import merge, survivors
 from services.journeys.outgoing import Outgoing
 from services.journeys.versions import Versions
 
@@ -101,7 +101,8 @@ class SegmentRoute(_Route):
                 for item in items
                 if item.type in (SEGMENT_ENTERED, SEGMENT_LEFT)
             ]
-            facts = [_membership_fact(item, change) for item, change in changes]
+            now = await survivors(session, [UUID(item.subject) for item, _ in changes])
+            facts = [_membership_fact(item, change, now) for item, change in changes]
             matcher = await Matcher.of(session, facts)
             entries = await _entries_by_segment(session, self._versions)
             for fact, (item, change) in zip(facts, changes, strict=True):
@@ -125,7 +126,8 @@ class ReceiptRoute(_Route):
     async def prepare(self, items: Sequence[FeedItem]) -> Write:
         async def write(session: AsyncSession) -> None:
             self._written = []
-            facts = [_receipt_fact(item) for item in items if item.type == MESSAGE_RECEIPT]
+            now = await survivors(session, [UUID(item.subject) for item in items])
+            facts = [_receipt_fact(item, now) for item in items if item.type == MESSAGE_RECEIPT]
             facts = [fact for fact in facts if fact.name]
             matcher = await Matcher.of(session, facts)
             for fact in facts:
@@ -151,18 +153,24 @@ def _profile_fact(item: FeedItem, survivors: dict[UUID, UUID]) -> Fact | None:
             return None
 
 
-def _membership_fact(item: FeedItem, change: MembershipChanged) -> Fact:
+def _membership_fact(item: FeedItem, change: MembershipChanged, survivors_now: Mapping[UUID, UUID]) -> Fact:
     source: Source = "segment_entered" if item.type == SEGMENT_ENTERED else "segment_left"
     body = bare_fact(item.id, item.type, change.at, {"segment": change.segment})
-    return Fact(item.id, UUID(item.subject), source, change.segment, body, change.at)
+    return Fact(item.id, _now(item, survivors_now), source, change.segment, body, change.at)
 
 
-def _receipt_fact(item: FeedItem) -> Fact:
+def _receipt_fact(item: FeedItem, survivors_now: Mapping[UUID, UUID]) -> Fact:
     receipt = Receipt.model_validate(item.data)
-    fact = Fact(receipt.id, UUID(item.subject), "receipt", receipt.step, receipt_fact(receipt), receipt.at)
+    fact = Fact(receipt.id, _now(item, survivors_now), "receipt", receipt.step, receipt_fact(receipt), receipt.at)
     if receipt.enrolment is not None:
         fact.body["properties"]["enrolment"] = str(receipt.enrolment)
     return fact
+
+
+def _now(item: FeedItem, survivors_now: Mapping[UUID, UUID]) -> UUID:
+    """The profile an item is about, as it is now."""
+    profile_id = UUID(item.subject)
+    return survivors_now.get(profile_id, profile_id)
 
 
 def _entrants(journeys: Sequence[tuple[Journey, str]], fact: Fact) -> list[Entrant]:

@@ -8,12 +8,14 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
+import structlog
+
 from contracts.journeys import FinishItem, StepItem
 from infra.clock import Clock
 from infra.db import Database
-from infra.errors import Unavailable
+from infra.errors import CallFailed
 from journeys.model import WaitFor
-from journeys.outcome import Chose, Deferred, Done, Ended, Match, PastDue, ServiceOutcome, Sleep, Waiting
+from journeys.outcome import Chose, Deferred, Done, Ended, Later, Match, PastDue, ServiceOutcome, Sleep, Waiting
 from services.journeys import enrolments
 from services.journeys.cases import Case
 from services.journeys.deciding import Decider, Ruling
@@ -25,6 +27,8 @@ from services.journeys.matching import Met, matched, record, taken_events
 from services.journeys.outgoing import Outgoing
 from services.journeys.versions import Versions
 from services.journeys.world import World
+
+log = structlog.get_logger(__name__)
 
 # A timer of Temporal may fire this much before our clock shows its instant (real time).
 _EARLY = timedelta(milliseconds=50)
@@ -52,18 +56,19 @@ class Steps:
         self._deliver = deliver
 
     async def perform(self, items: Sequence[StepItem]) -> list[ServiceOutcome]:
-        """One outcome per item, in order. Raises `Unavailable` when a neighbour is; decisions made by then are kept."""
+        """One outcome per item, in order. `Later` for those that something did not answer for."""
         async with self._database.read() as session:
             known = await enrolments.load(session, items)
             current = await self._versions.current(session)
         found = [case for item in items if (case := await self._case(item, known)) is not None]
         cases = {_key(case): case for case in found}
-        rulings = await self._decide(
+        rulings, failed = await self._decide(
             await self._arrived([case for key, case in cases.items() if key not in known.decisions]), current
         )
         decisions = await self._keep(rulings, known)
-        matches = await self._find_missed(cases.values(), decisions)
-        return [self._answer(item, known, decisions, matches.get((item.enrolment_id, item.step, item.visit))) for item in items]
+        matches, unseen = await self._find_missed(cases.values(), decisions)
+        failed |= unseen
+        return [self._answer(item, known, decisions, matches, failed) for item in items]
 
     async def finish(self, items: Sequence[FinishItem]) -> None:
         """Ends enrolments; what those that a criterion ended have not yet sent is taken back first."""
@@ -95,15 +100,15 @@ class Steps:
             arrived = await enrolments.arrivals(session, waits, self._clock.now())
         return [replace(case, arrived_at=arrived.get(case.enrolment.id)) for case in cases]
 
-    async def _decide(self, cases: Sequence[Case], current: dict[str, str]) -> list[Ruling]:
+    async def _decide(self, cases: Sequence[Case], current: dict[str, str]) -> tuple[list[Ruling], dict[enrolments.Key, Later]]:
         """Decides concurrently, so that questions to the neighbours travel together. One failure spoils no other decision."""
         results = await asyncio.gather(*(self._decider.decide(case, current) for case in cases), return_exceptions=True)
         rulings = [result for result in results if isinstance(result, Ruling)]
-        failures = [result for result in results if isinstance(result, BaseException)]
-        if failures:
-            await self._keep(rulings, Known({}, {}, {}))
-            raise failures[0]
-        return rulings
+        return rulings, {
+            _key(case): _later(result, _key(case))
+            for case, result in zip(cases, results, strict=True)
+            if isinstance(result, BaseException)
+        }
 
     async def _keep(self, rulings: Sequence[Ruling], known: Known) -> dict[enrolments.Key, Decision]:
         """Writes new decisions with what belongs to them; a decision that another call made meanwhile is the one that counts."""
@@ -120,36 +125,43 @@ class Steps:
         self._deliver(entered.outgoing)
         return known.decisions | earlier | {ruling.decision.key: ruling.decision for ruling in written}
 
-    async def _find_missed(self, cases: Iterable[Case], decisions: dict[enrolments.Key, Decision]) -> dict[enrolments.Key, Match]:
+    async def _find_missed(
+        self, cases: Iterable[Case], decisions: dict[enrolments.Key, Decision]
+    ) -> tuple[dict[enrolments.Key, Match], dict[enrolments.Key, Later]]:
         """Registered waits look back for what happened before: the other half of the rendezvous.
 
         What has met a wait already is answered again, so that neither a repeated call nor a lost signal loses it.
         """
         since = {_key(case): case.step.since for case in cases if isinstance(case.step, WaitFor) and _key(case) in decisions}
         if not since:
-            return {}
+            return {}, {}
         async with self._database.read() as session:
             known = await matched(session, list(since))
             waits = await waits_of(session, [key for key in since if key not in known])
             taken = await taken_events(session, [listeners[0].enrolment_id for listeners in waits])
-        found = await asyncio.gather(*(self._look_back(listeners, _had(listeners[0], taken, since)) for listeners in waits))
-        met = [Met(*hit) for hit in found if hit is not None]
+        looks = (self._look_back(listeners, _had(listeners[0], taken, since)) for listeners in waits)
+        found = await asyncio.gather(*looks, return_exceptions=True)
+        keys = [(listeners[0].enrolment_id, listeners[0].step, listeners[0].visit) for listeners in waits]
+        met = [Met(*hit) for hit in found if hit is not None and not isinstance(hit, BaseException)]
         if met:
             async with self._database.begin() as session:
                 await record(session, met, signal=False)
-        return known | {
+        seen = {
             (each.listener.enrolment_id, each.listener.step, each.listener.visit): Match(
                 path=each.listener.path, event_id=each.fact.id
             )
             for each in met
         }
+        failed = {key: _later(hit, key) for key, hit in zip(keys, found, strict=True) if isinstance(hit, BaseException)}
+        return known | seen, failed
 
     def _answer(
         self,
         item: StepItem,
         known: Known,
         decisions: dict[enrolments.Key, Decision],
-        match: Match | None,
+        matches: dict[enrolments.Key, Match],
+        failed: dict[enrolments.Key, Later],
     ) -> ServiceOutcome:
         enrolment = known.enrolments.get(item.enrolment_id)
         if enrolment is None:
@@ -157,10 +169,12 @@ class Steps:
         if enrolment.state != "running":
             return Ended(reason=_public_reason(enrolment.reason))
         key = (item.enrolment_id, item.step, item.visit)
+        if key in failed:
+            return failed[key]
         decision = decisions.get(key)
         if decision is None:
-            raise Unavailable("journeys", f"the version has no step {item.step!r}; nothing was decided")
-        return self._outcome(decision, match, confirm=item.confirm)
+            return Later(why=f"the version has no step {item.step!r}; nothing was decided")
+        return self._outcome(decision, matches.get(key), confirm=item.confirm)
 
     def _outcome(self, decision: Decision, match: Match | None, *, confirm: bool) -> ServiceOutcome:
         accelerated = not self._clock.is_real_time
@@ -190,6 +204,16 @@ def _had(listener: Listener, taken: dict[UUID, list[tuple[str, str]]], since: Ma
     """Events that this wait may not take again: those of its own earlier visits, and unless it counts from entry, of any wait."""
     any_wait = since[listener.enrolment_id, listener.step, listener.visit] == "step"
     return {event for event, step in taken.get(listener.enrolment_id, ()) if any_wait or step == listener.step}
+
+
+def _later(error: BaseException, key: enrolments.Key) -> Later:
+    """An item that failed by itself is asked again; its neighbours in the batch are not held up. A cancellation is passed on."""
+    if isinstance(error, CallFailed):
+        return Later(why=f"{error.service} does not answer")
+    if not isinstance(error, Exception):
+        raise error
+    log.error("step.failed", enrolment=str(key[0]), step=key[1], visit=key[2], exc_info=error)
+    return Later(why=type(error).__name__)
 
 
 def _public_reason(reason: str | None) -> str:

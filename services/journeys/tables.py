@@ -168,4 +168,13 @@ class RefusalRow(Base, table=True):
     at: datetime = _instant()
 
 
+class MergedRow(Base, table=True):
+    """A profile that is no more, and who it is now: other feeds may name it for a while."""
+
+    __tablename__ = "merged"
+
+    profile_id: UUID = Field(primary_key=True)
+    survivor: UUID = Field(index=True)
+
+
 consumer_tables(metadata)

@@ -7,6 +7,7 @@ unknown keys. Source of the shapes: Segment's HTTP tracking API and what analyti
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -18,6 +19,8 @@ from infra.errors import Flaw
 from infra.feed.outbox import new_id
 
 LARGEST_EVENT = 32 * 1024
+DEEPEST = 64
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 LONGEST_TEXT = 512
 TYPES = ("identify", "track", "page", "screen", "group", "alias")
 SHORT = {kind[0]: kind for kind in TYPES}
@@ -84,7 +87,7 @@ class MessageReader:
                 body = self._object(get("traits"), path, "traits")
             case "page" | "screen":
                 name = "Page Viewed" if kind == "page" else "Screen Viewed"
-                given = {key: raw[key] for key in ("name", "category") if get(key)}
+                given = {key: raw[key] for key in ("name", "category") if get(key) and type(raw[key]) is str}
                 body = {**given, **self._object(get("properties"), path, "properties")}
             case "group":
                 name = "Group Joined"
@@ -135,6 +138,8 @@ class MessageReader:
 
     def _object(self, value: object, path: str, key: str) -> Json:
         if type(value) is dict:
+            if too_deep(value):
+                self._flaw(f"{path}.{key}", f"is nested more than {DEEPEST} levels deep", "flatten it")
             return value
         if value is not None:
             self._flaw(f"{path}.{key}", f"is {_kind(value)}", "send a JSON object")
@@ -146,14 +151,15 @@ class MessageReader:
         if type(value) is str:
             try:
                 instant = datetime.fromisoformat(value)
-                if instant.tzinfo is UTC:
-                    return instant
-                return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+                if instant.tzinfo is not UTC:
+                    instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
             except (ValueError, OverflowError):
                 pass
-        self._flaw(
-            f"{path}.timestamp", f"{value!r:.80} is no instant", "send ISO 8601 like '2026-02-28T09:30:00.000Z', or leave it out"
-        )
+            else:
+                if EARLIEST <= instant < LATEST:
+                    return instant
+        remedy = "send ISO 8601 like '2026-02-28T09:30:00.000Z', of the years 1970 to 2099, or leave it out"
+        self._flaw(f"{path}.timestamp", f"{value!r:.80} is no instant that an event can have", remedy)
         return None
 
     def _profile(self, value: object, path: str) -> UUID | None:
@@ -167,6 +173,21 @@ class MessageReader:
         except ValueError:
             self._flaw(f"{path}.profileId", f"{value!r:.80} is no UUID", "send a profile's id")
             return None
+
+
+def too_deep(value: Json) -> bool:
+    """Whether objects and lists nest deeper than readers of the feed can follow. Level by level: it needs no stack."""
+    level: list[Mapping[str, object] | list[object]] = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def flaws_of_nul(value: object, path: str) -> list[Flaw]:

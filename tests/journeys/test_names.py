@@ -24,7 +24,6 @@ CONTEXT = {
         ("entry.id", "m1"),
         ("profile.traits.dog.id", 3),
         ("profile.computed.runs_out", "2026-01-01"),
-        ("profile.segments", ["vip"]),
         ("entry.properties.gone", MISSING),
         ("entry.properties.topic.more", MISSING),
         ("event.properties.topic", MISSING),
@@ -36,7 +35,7 @@ def test_a_reference_leads_to_its_value(ref: str, expected: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "entry", "entry.", "entry.properties", "entry.traits.x", "profile.segments.vip", "order.id", "event..id"]
+    "text", ["", "entry", "entry.", "entry.properties", "entry.traits.x", "profile.segments", "order.id", "event..id"]
 )
 def test_what_is_no_reference_is_known(text: str) -> None:
     assert parse_ref(text) is None

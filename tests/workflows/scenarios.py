@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 
 from contracts.journeys import StepItem
-from journeys.outcome import Chose, Deferred, Done, Match, Outcome, PastDue, Sleep, Waiting
+from journeys.outcome import Chose, Deferred, Done, Match, PastDue, ServiceOutcome, Sleep, Waiting
 from tests.workflows.harness import Enrolled, Shell
 from tests.workflows.journeys_under_test import FOLLOW_UP, PUPPY, ROUND, ROUNDS, R
 from tests.workflows.scripted import SOON, instant
@@ -48,7 +48,7 @@ async def r_in_quiet_hours(shell: Shell) -> Enrolled:
 async def r_confirmed(shell: Shell) -> Enrolled:
     """An accelerated clock: the pause is not over when its timer fires first."""
 
-    def pause(item: StepItem) -> Outcome:
+    def pause(item: StepItem) -> ServiceOutcome:
         return next(confirmed) if item.confirm else Sleep(wake_at=instant(SOON), confirm=True)
 
     confirmed = iter((Sleep(wake_at=instant(SOON), confirm=True), Done()))

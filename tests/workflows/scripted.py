@@ -15,10 +15,10 @@ from pydantic import JsonValue
 from contracts.journeys import FinishItem, FinishItems, StepItem, StepItems
 from journeys import Journey, content_hash, parse_journey
 from journeys.model import Branch, Repeat, Split, Step, Wait, WaitFor
-from journeys.outcome import Chose, Deferred, Done, Outcome, Sleep, StepResults, Waiting
+from journeys.outcome import Chose, Deferred, Done, ServiceOutcome, Sleep, StepResults, Waiting
 
 Key = tuple[UUID, str, int]
-Script = Callable[[StepItem], Outcome]
+Script = Callable[[StepItem], ServiceOutcome]
 SOON = timedelta(milliseconds=20)
 THREE_DAYS = timedelta(days=3)
 
@@ -44,7 +44,7 @@ class World:
         self.failures = 0
         self.fetched: Counter[str] = Counter()
         self._steps: dict[str, Step] = {}
-        self._kept: dict[Key, Outcome] = {}
+        self._kept: dict[Key, ServiceOutcome] = {}
         self._happened = asyncio.Condition()
         for definition in self.definitions.values():
             self._steps.update(parse_journey(definition).index.steps)
@@ -68,7 +68,7 @@ class World:
         async with self._happened:
             await self._happened.wait_for(condition)
 
-    def _decide(self, item: StepItem) -> Outcome:
+    def _decide(self, item: StepItem) -> ServiceOutcome:
         key = (item.enrolment_id, item.step, item.visit)
         if key in self._kept and not item.confirm:
             return self._kept[key]
@@ -78,7 +78,7 @@ class World:
             self._kept[key] = outcome
         return outcome
 
-    def _plain(self, item: StepItem) -> Outcome:
+    def _plain(self, item: StepItem) -> ServiceOutcome:
         match step := self._steps[item.step]:
             case Wait():
                 return Sleep(wake_at=instant(SOON))

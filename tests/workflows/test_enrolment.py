@@ -8,7 +8,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
 from contracts.journeys import SIGNAL_MATCHED, MatchedSignal, StepItem
-from journeys.outcome import Done, Ended, Match, Outcome, PastDue, Sleep, Waiting
+from journeys.outcome import Done, Ended, Match, PastDue, ServiceOutcome, Sleep, Waiting
 from tests.benchmarks.history import events, history, kinds
 from tests.workflows import scenarios
 from tests.workflows.harness import Enrolled, Shell
@@ -108,7 +108,7 @@ async def test_a_signal_that_comes_before_its_wait_is_kept(shell: Shell) -> None
 async def test_a_signal_that_arrives_while_the_wait_is_being_registered_is_kept(shell: Shell) -> None:
     """The service goes down right after the first send, and comes back when the signal has been taken."""
 
-    def welcome(_: StepItem) -> Outcome:
+    def welcome(_: StepItem) -> ServiceOutcome:
         shell.world.broken = 503
         return Done()
 
@@ -219,7 +219,7 @@ async def test_a_confirmed_wait_asks_whether_it_is_due(shell: Shell) -> None:
 async def test_a_confirmed_wait_for_an_event_stays_open_until_the_service_agrees(shell: Shell) -> None:
     """Its timer fires, the service says not yet: an event still wakes it."""
 
-    def order(item: StepItem) -> Outcome:
+    def order(item: StepItem) -> ServiceOutcome:
         return Sleep(wake_at=instant(YEARS)) if item.confirm else Waiting(wake_at=instant(SOON), confirm=True)
 
     shell.world.script["order"] = order

@@ -16,10 +16,10 @@ from infra.auth import ApiKey, KeyRing, Scope, hashed
 from infra.db import Database
 from infra.errors import Conflict, Rejected, Unavailable
 from infra.feed.consumer import FeedConsumer, Moved
-from infra.feed.outbox import Outbox
+from infra.feed.outbox import Happening, Outbox
 from infra.http import ServiceClient
 from infra.service import create_service
-from tests.infra.feed.test_outbox import happening, write
+from tests.infra.feed.test_outbox import AT, happening, write
 
 
 class Crash(BaseException):
@@ -145,7 +145,7 @@ async def test_an_item_that_cannot_be_applied_becomes_a_dead_letter_and_the_rest
     assert await applied(consumer) == ["a", "c"]
     assert await dead_letters(consumer) == [("bad", "ValueError: no good")]
     assert await feed.step(wait=0) == 0
-    assert ledger.commits == 1
+    assert ledger.commits == 2  # once for each item that was applied by itself
 
 
 @pytest.mark.parametrize("error", [Unavailable("channels", "down"), Rejected("channels", 403, "scope")])
@@ -218,3 +218,45 @@ async def test_only_a_key_with_the_scope_reads_a_feed(outbox: Outbox) -> None:
         with pytest.raises(Rejected) as refused:
             await stranger.get_bytes("/v1/feed")
     assert refused.value.answered == 401
+
+
+async def test_a_value_that_postgresql_refuses_for_its_size_is_a_dead_letter_and_no_outage(
+    client: ServiceClient, outbox: Outbox, producer: Database, consumer: Database
+) -> None:
+    """SQLAlchemy calls it an OperationalError, like a server that is away."""
+    await write(outbox, producer, "a", "b", "c")
+
+    class TooLong(Exception):
+        sqlstate = "54000"
+
+    ledger = Ledger(
+        lambda item: OperationalError("INSERT", {}, TooLong("index row size exceeds the maximum")) if item.id == "b" else None
+    )
+    await following(client, consumer, ledger).step(wait=0)
+    assert await applied(consumer) == ["a", "c"]
+    assert [letter[0] for letter in await dead_letters(consumer)] == ["b"]
+
+
+async def test_an_arithmetic_error_over_one_item_stops_nobody_else(
+    client: ServiceClient, outbox: Outbox, producer: Database, consumer: Database
+) -> None:
+    await write(outbox, producer, "a", "b")
+    await following(client, consumer, Ledger(lambda item: OverflowError() if item.id == "a" else None)).step(wait=0)
+    assert await applied(consumer) == ["b"]
+
+
+async def test_an_item_nested_deeper_than_the_json_parser_goes_holds_nobody_up(
+    client: ServiceClient, outbox: Outbox, producer: Database, consumer: Database
+) -> None:
+    deep: dict[str, object] = {}
+    for _ in range(230):
+        deep = {"deeper": deep}
+    await write(outbox, producer, "a")
+    async with producer.begin() as session:
+        await outbox.append(session, [Happening("thing.happened", "somebody", AT, deep, "deep")])
+    await write(outbox, producer, "b")
+    ledger = Ledger()
+    consuming = following(client, consumer, ledger)
+    for _ in range(3):
+        await consuming.step(wait=0)
+    assert await applied(consumer) == ["a", "deep", "b"]

@@ -117,12 +117,10 @@ async def test_a_cursor_from_the_future_tells_of_a_restored_backup(outbox: Outbo
 
 
 async def test_what_a_known_reader_has_not_passed_is_never_pruned(outbox: Outbox, producer: Database) -> None:
-    old = datetime.now(UTC) - timedelta(days=9)
-    for name in ("a", "b", "c"):
-        async with producer.begin() as session:
-            await outbox.append(session, [happening(name, at=old)])
-    async with producer.begin() as session:
-        await outbox.append(session, [happening("young", at=datetime.now(UTC))])
+    for name in ("a", "b", "c", "young"):
+        await write(outbox, producer, name)
+    async with producer.begin() as session:  # what counts is when a row was written, not when its event says it happened
+        await session.execute(text("UPDATE outbox SET written_at = now() - interval '9 days' WHERE id <> 'young'"))
     assert await outbox.prune(keep=timedelta(days=7)) == 0
     first, second, third, _ = (await outbox.read(None, limit=9, wait=0)).items
     await outbox.acknowledge("slow", first.cursor)

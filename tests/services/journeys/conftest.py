@@ -15,7 +15,7 @@ from contracts.journeys import StepItem
 from contracts.profiles import EVENT_TRACKED, TrackedEvent
 from infra.clock import Clock
 from infra.db import Database
-from journeys.outcome import Outcome
+from journeys.outcome import ServiceOutcome
 from services.journeys.deciding import Decider
 from services.journeys.enrolling import Enroller
 from services.journeys.outgoing import Outgoing
@@ -120,7 +120,7 @@ class Service:
         (start,) = await self.track(profile_id, "Signup", at=None, **properties)
         return profile_id, start.enrolment_id
 
-    async def perform(self, enrolment_id: UUID, step: str, visit: int = 1, **more: Any) -> Outcome:
+    async def perform(self, enrolment_id: UUID, step: str, visit: int = 1, **more: Any) -> ServiceOutcome:
         (outcome,) = await self.steps.perform([StepItem(enrolment_id=enrolment_id, step=step, visit=visit, **more)])
         return outcome
 

@@ -53,6 +53,13 @@ async def test_who_may_not_enter_is_kept_with_the_reason(service: Service) -> No
     assert reasons == ["entered before, and re-entry is 'never'", "there is no event.properties.event_id, the entry key"]
 
 
+async def test_an_entry_key_too_long_to_be_one_is_refused(service: Service) -> None:
+    await service.publish()
+    assert await service.track(uuid4(), "Signup", event_id="x" * 5000) == []
+    ((reason,),) = await service.rows("SELECT reason FROM refusal")
+    assert "longer than" in reason
+
+
 async def test_events_that_fail_the_where_enter_nobody(service: Service) -> None:
     await service.publish(entry=ENTRY | {"where": {"property": "starts_at", "exists": True}})
     assert await service.track(uuid4(), "Signup", event_id="x") == []

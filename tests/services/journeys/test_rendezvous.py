@@ -269,3 +269,33 @@ async def test_a_merge_moves_enrolments_and_ends_the_younger_of_two(service: Ser
     assert {row.profile_id for row in await service.rows("SELECT profile_id FROM enrolment")} == {survivor}
     await service.perform(older, "attend")
     assert len(await service.track(survivor, "Attended", event_id="x")) == 1
+
+
+async def test_after_a_merge_other_feeds_still_reach_the_person_by_the_old_id(service: Service) -> None:
+    service.neighbours.templates = [{"key": "question"}]
+    service.neighbours.segments = [{"key": "puppies"}]
+    steps = [
+        {"id": "ask", "type": "send", "template": "question", "channels": ["sms"]},
+        {"id": "answer", "type": "wait_for", "paths": [{"id": "replied", "message": "ask", "status": "replied"}]},
+    ]
+    await service.publish(steps=steps)
+    await service.publish(key="puppy", entry={"segment_entered": "puppies", "reentry": "never"}, steps=steps)
+    old, enrolment_id = await service.enter()
+    await service.perform(enrolment_id, "ask")
+    await service.perform(enrolment_id, "answer")
+    survivor = uuid4()
+    await service.feed(service.item(survivor, "profiles.merged", {"merged": str(old), "traits": {}, "version": 2}))
+    receipt = Receipt(
+        id="r",
+        message_id=uuid4(),
+        status=Status.REPLIED,
+        channel=Channel.SMS,
+        attempt_number=1,
+        at=service.clock.now(),
+        enrolment=enrolment_id,
+        step="ask",
+    )
+    assert len(await service.feed(service.item(old, "message.receipt", receipt.model_dump(mode="json")), route="channels")) == 1
+    change = {"segment": "puppies", "at": service.clock.now().isoformat(), "number": 1, "traits": {}}
+    assert len(await service.feed(service.item(old, "segment.entered", change), route="segments")) == 1
+    assert await service.feed(service.item(survivor, "segment.entered", change), route="segments") == []

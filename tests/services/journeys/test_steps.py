@@ -8,8 +8,8 @@ import pytest
 
 from contracts.channels import SendResult
 from contracts.journeys import StepItem
-from infra.errors import BadInput, Unavailable
-from journeys.outcome import Chose, Deferred, Done, Ended, PastDue, Sleep
+from infra.errors import BadInput
+from journeys.outcome import Chose, Deferred, Done, Ended, Later, PastDue, Sleep
 from tests.services.journeys.conftest import Service
 
 SEND = {"id": "hello", "type": "send", "template": "hello", "channels": ["email"]}
@@ -118,8 +118,9 @@ async def test_a_neighbour_that_is_down_spoils_nobody_elses_decision(service: Se
     _, two = await service.enter()
     service.neighbours.down.add("channels")
     items = [StepItem(enrolment_id=one, step="hello", visit=1), StepItem(enrolment_id=two, step="w", visit=1)]
-    with pytest.raises(Unavailable):
-        await service.steps.perform(items)
+    sent, slept = await service.steps.perform(items)
+    assert sent == Later(why="channels does not answer")
+    assert isinstance(slept, Sleep)
     assert [row.step for row in await service.rows("SELECT step FROM decision")] == ["w"]
     service.neighbours.down.clear()
     sent, slept = await service.steps.perform(items)

@@ -20,6 +20,8 @@ from services.profiles.app import create_app
 from tests.services.profiles.conftest import KEYRING
 from tests.services.profiles.shop import READER, SERVICE, WRITE_KEY, Shop, identify, track
 
+DEEP = orjson.loads('{"a":' * 100 + "1" + "}" * 100)
+
 
 @pytest.fixture
 async def address(app: FastAPI) -> AsyncIterator[str]:
@@ -157,6 +159,8 @@ async def test_an_old_identify_that_is_sent_again_does_not_undo_a_newer_one(shop
             "$.batch[1].timestamp",
             "0001",
         ),
+        ({"type": "track", "event": "E", "userId": "u", "timestamp": "9999-12-31T00:00:00Z"}, "$.batch[1].timestamp", "9999"),
+        ({"type": "track", "event": "E", "userId": "u", "properties": DEEP}, "$.batch[1].properties", "64 levels"),
         ({"type": "identify", "userId": "u", "traits": "x"}, "$.batch[1].traits", "is text"),
         ({"type": "alias", "userId": "u"}, "$.batch[1].previousId", "is missing"),
         ({"type": "alias", "previousId": "u"}, "$.batch[1].userId", "is missing"),

@@ -7,7 +7,7 @@ import sqlmodel.sql.sqltypes
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "9850fe7eb9d2"
+revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -104,6 +104,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("enrolment_id", "event_id", "kind"),
     )
     op.create_table(
+        "merged",
+        sa.Column("profile_id", sa.Uuid(), nullable=False),
+        sa.Column("survivor", sa.Uuid(), nullable=False),
+        sa.PrimaryKeyConstraint("profile_id"),
+    )
+    op.create_index(op.f("ix_merged_survivor"), "merged", ["survivor"], unique=False)
+    op.create_table(
         "outgoing",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("enrolment_id", sa.Uuid(), nullable=False),
@@ -145,6 +152,8 @@ def downgrade() -> None:
     op.drop_table("refusal")
     op.drop_index("outgoing_by_lease", table_name="outgoing")
     op.drop_table("outgoing")
+    op.drop_index(op.f("ix_merged_survivor"), table_name="merged")
+    op.drop_table("merged")
     op.drop_table("match")
     op.drop_index("listener_by_trigger", table_name="listener")
     op.drop_table("listener")
