@@ -3,22 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from uuid import UUID
 
 import orjson
 import structlog
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from contracts.profiles import ConsentEntries, ConsentEntry
+from contracts.profiles import Consent, ConsentEntries, ConsentEntry, ConsentState
 from infra.db import Database
-from infra.errors import Rejected, Unavailable
+from infra.errors import CallFailed, Rejected
 from infra.http import ServiceClient
+from services.channels.decision import Person
 
 log = structlog.get_logger(__name__)
 
 _PAGE = 200
 _IDLE_SECONDS = 5.0
+_ITS_OWN_FAULT = frozenset({410, 422})  # of an entry that was brought alone
+_OUR_FAULT = frozenset({401, 403})
+_OWED = text(
+    "SELECT entry FROM consent_due WHERE entry->>'state' = 'withdrawn' AND entry->>'profile_id' = ANY(CAST(:ids AS text[]))"
+)
+
+
+async def heeded(session: AsyncSession, people: Mapping[UUID, Person]) -> dict[UUID, Person]:
+    """These people, with what they took back and profiles does not know yet."""
+    ids = {str(id_) for asked, person in people.items() for id_ in (asked, person.profile.id)}
+    owed = [ConsentEntry.model_validate(row.entry) for row in (await session.execute(_OWED, {"ids": list(ids)})).all()]
+    found = dict(people)
+    for asked, person in people.items() if owed else ():
+        taken_back = tuple(
+            Consent(channel=entry.channel, purpose=entry.purpose, state=ConsentState.WITHDRAWN, at=entry.at)
+            for entry in owed
+            if entry.profile_id in (asked, person.profile.id) and entry.at is not None
+        )
+        profile = person.profile.model_copy(update={"consents": (*person.profile.consents, *taken_back)})
+        found[asked] = replace(person, profile=profile)
+    return found
 
 
 class ConsentPost:
@@ -38,13 +62,16 @@ class ConsentPost:
             )
 
     async def deliver(self) -> None:
-        """Brings profiles everything that is owed. What profiles cannot take now stays for the next time."""
+        """Brings profiles everything that is owed. What cannot be brought now stays for the next time; never raises."""
         async with self._lock:
             try:
-                while await self._page():
-                    pass
-            except Unavailable as error:
+                last: int | None = 0
+                while last is not None:
+                    last = await self._page(last)
+            except CallFailed as error:
                 log.warning("consents.waiting", why=str(error))
+            except Exception:
+                log.exception("consents.failed")
 
     async def run(self) -> None:
         """Delivers what an earlier process or a failed call left, for ever."""
@@ -52,25 +79,40 @@ class ConsentPost:
             await self.deliver()
             await asyncio.sleep(_IDLE_SECONDS)
 
-    async def _page(self) -> bool:
+    async def _page(self, after: int) -> int | None:
+        """Brings the page behind the row `after`; answers its last row, none for the last page."""
         async with self._database.read() as session:
-            statement = text("SELECT id, entry FROM consent_due ORDER BY id LIMIT :most")
-            rows = (await session.execute(statement, {"most": _PAGE})).all()
+            statement = text("SELECT id, entry FROM consent_due WHERE id > :after ORDER BY id LIMIT :most")
+            rows = (await session.execute(statement, {"after": after, "most": _PAGE})).all()
         if not rows:
-            return False
-        entries = [ConsentEntry.model_validate(row.entry) for row in rows]
+            return None
+        entries = {row.id: ConsentEntry.model_validate(row.entry) for row in rows}
         try:
-            await self._profiles.request("POST", "/v1/consents", ConsentEntries(entries=tuple(entries)))
-        except Rejected:
+            await self._bring(list(entries.values()))
+        except Rejected as error:
+            if error.answered in _OUR_FAULT:
+                raise
             await self._singly(entries)
-        async with self._database.begin() as session:
-            await session.execute(text("DELETE FROM consent_due WHERE id = ANY(:ids)"), {"ids": [row.id for row in rows]})
-        return len(rows) == _PAGE
+        else:
+            await self._done(list(entries))
+        return rows[-1].id if len(rows) == _PAGE else None
 
-    async def _singly(self, entries: Sequence[ConsentEntry]) -> None:
+    async def _singly(self, entries: Mapping[int, ConsentEntry]) -> None:
         """A page is taken whole or not at all: one person erased meanwhile must not hold back the others."""
-        for entry in entries:
+        for id_, entry in entries.items():
             try:
-                await self._profiles.request("POST", "/v1/consents", ConsentEntries(entries=(entry,)))
+                await self._bring([entry])
             except Rejected as error:
                 log.warning("consents.refused", profile=str(entry.profile_id), why=str(error))
+                if error.answered in _OUR_FAULT:
+                    raise
+                if error.answered not in _ITS_OWN_FAULT:
+                    continue
+            await self._done([id_])
+
+    async def _bring(self, entries: Sequence[ConsentEntry]) -> None:
+        await self._profiles.request("POST", "/v1/consents", ConsentEntries(entries=tuple(entries)))
+
+    async def _done(self, ids: Sequence[int]) -> None:
+        async with self._database.begin() as session:
+            await session.execute(text("DELETE FROM consent_due WHERE id = ANY(:ids)"), {"ids": ids})

@@ -17,6 +17,7 @@ from infra.clock import Clock
 from infra.db import Database
 from infra.errors import CallFailed
 from services.channels import ledger
+from services.channels.consents import heeded
 from services.channels.decision import Decision, Go, Later, No, Policy, Wish, decide
 from services.channels.people import People
 from services.channels.template_store import TemplateStore
@@ -86,6 +87,7 @@ class Fallback:
             now = self._clock.now()
             hashes = {address.hash for person in people.values() for reach in person.reach.values() for address in reach}
             known = await ledger.facts(session, (), hashes, ())
+            people = await heeded(session, people)
             templates = await self._templates.load(session, {(row.template, row.template_version or 0) for row in due})
             moves: list[dict[str, Any]] = []
             attempts: list[dict[str, Any]] = []
@@ -93,12 +95,17 @@ class Fallback:
                 if row.id not in locked:
                     continue
                 current = [each for each in tried if each.message_id == row.id]
-                because = _because(row, current)
-                if not because:
-                    moves.append(_move(row, None, ""))
-                    continue
                 template = templates.get((row.template, row.template_version or 0))
-                decision = decide(_wish(row), people.get(row.profile_id), template, known.suppressed, now, self._policy)
+                try:
+                    because = _because(row, current)
+                    if not because:
+                        moves.append(_move(row, None, ""))
+                        continue
+                    decision = decide(_wish(row), people.get(row.profile_id), template, known.suppressed, now, self._policy)
+                except Exception as error:  # one row must not hold back the others, round after round
+                    log.exception("fallback.row_failed", message=str(row.id))
+                    moves.append(_move(row, None, f"no further channel: {type(error).__name__}"))
+                    continue
                 moves.append(_moved(row, decision, because))
                 if isinstance(decision, Go):
                     why = "; ".join(part for part in (because, decision.passed_over) if part)

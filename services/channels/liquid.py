@@ -27,6 +27,10 @@ _PLAIN = _Bounded(undefined=FalsyStrictUndefined, autoescape=False, loader=DictL
 _HTML = _Bounded(undefined=FalsyStrictUndefined, autoescape=True, loader=DictLoader({}))
 
 
+# What python-liquid's filters let through when a value does not suit them ("nan", an instant beyond the year 9999).
+_UNSUITED = (ArithmeticError, ValueError, TypeError, LookupError, AttributeError, OSError)
+
+
 class RenderFailed(Exception):
     """A source could not be rendered for one person; says which variable or filter was at fault."""
 
@@ -41,11 +45,16 @@ class Source:
     def render(self, context: Mapping[str, Any]) -> str:
         """Raises `RenderFailed`."""
         try:
-            return self.template.render(**context)
+            text = self.template.render(**context)
         except LiquidError as error:
             raise RenderFailed(_sentence(error)) from error
         except RecursionError as error:
             raise RenderFailed("it nests too deeply") from error
+        except _UNSUITED as error:
+            raise RenderFailed(f"a filter cannot take the value that it gets ({type(error).__name__})") from error
+        if "\0" in text:
+            raise RenderFailed("it comes out with a NUL character, which cannot be sent")
+        return text
 
 
 def parse(text: str, path: str, *, html: bool = False) -> tuple[Source | None, list[Flaw]]:

@@ -14,6 +14,7 @@ from infra.clock import Clock
 from infra.db import Database
 from infra.feed.outbox import new_id
 from services.channels import ledger
+from services.channels.consents import heeded
 from services.channels.decision import Decision, Go, Later, No, Person, Policy, Wish, decide
 from services.channels.people import People
 from services.channels.template_store import TemplateStore
@@ -45,6 +46,7 @@ class Sending:
         hashes = {address.hash for person in people.values() for reach in person.reach.values() for address in reach}
         known = await ledger.facts(session, list(requests), hashes, {request.template for request in requests.values()})
         templates = await self._templates.load(session, known.versions.items())
+        people = await heeded(session, people)
         now = self._clock.now()
         results = dict(known.answers)
         rows = ledger.Rows()

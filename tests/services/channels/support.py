@@ -61,6 +61,8 @@ class People:
         self.consents: list[dict[str, Any]] = []
         self.lookups = 0
         self.away = False
+        self.refusing: int | None = None
+        self.erased: set[UUID] = set()
         self.app = FastAPI()
         self.app.add_api_route("/v1/profiles/lookup", self._lookup, methods=["POST"])
         self.app.add_api_route("/v1/consents", self._consents, methods=["POST"])
@@ -87,6 +89,10 @@ class People:
     async def _consents(self, body: ConsentEntries) -> Accepted:
         if self.away:
             raise HTTPException(503)
+        if self.refusing is not None:
+            raise HTTPException(self.refusing)
+        if any(entry.profile_id in self.erased for entry in body.entries):
+            raise HTTPException(422)
         for entry in body.entries:
             self.consents.append(entry.model_dump(mode="json", include={"profile_id", "channel", "purpose", "state", "source"}))
             if entry.profile_id in self.profiles and entry.profile_id is not None:

@@ -3,6 +3,7 @@
 import re
 
 import httpx
+import pytest
 
 from contracts.channels import Channel
 from tests.services.channels.support import World, until
@@ -179,3 +180,49 @@ async def test_the_look_back_finds_the_receipts_of_a_step(world: World) -> None:
     stats = (await world.api.get("/v1/stats", params={"journey": "j"})).json()
     (step,) = stats["steps"]
     assert (step["channels"][0]["sent"], step["channels"][0]["delivered"], step["skipped"]) == (1, 1, {})
+
+
+@pytest.mark.parametrize("refusal", [401, 403, 404])
+async def test_a_withdrawal_that_profiles_refuses_is_kept_and_heeded_until_it_is_taken(world: World, refusal: int) -> None:
+    ada, bob = (world.people.add("email", name=n, email=f"{n}@example.com") for n in ("ada", "bob"))
+    await world.send_one(ada, EMAIL, purpose="marketing")
+    await world.send_one(bob, EMAIL, purpose="marketing")
+    link = (await world.story(ada, body=True))[0]["attempts"][0]["content"]["unsubscribe_url"]
+    world.people.refusing = refusal
+    async with httpx.AsyncClient() as browser:
+        assert (await browser.post(link)).status_code == 200
+    assert (await world.send_one(ada, EMAIL, purpose="marketing")).reason == "no_consent"
+    assert (await world.send_one(ada, EMAIL)).status == "accepted"
+    await world.dispatch()
+    await world.reached(bob, ("email", "delivered"))
+
+    async def stopped() -> bool:
+        rows = await world.sql(
+            "SELECT a.state FROM attempt a JOIN message m ON a.message_id = m.id WHERE purpose = 'marketing'"
+        )
+        return sorted(row[0] for row in rows) == ["cancelled", "sent"]
+
+    await until(stopped)
+    assert len(await world.sql("SELECT 1 FROM consent_due")) == 1
+    world.people.refusing = None
+
+    async def told() -> bool:
+        return len(world.people.consents) == 1 and not await world.sql("SELECT 1 FROM consent_due")
+
+    await until(told)
+
+
+async def test_the_entry_of_an_erased_person_is_dropped_and_the_others_are_brought(world: World) -> None:
+    ada, bob = (world.people.add(name=n, phone="+15550002001") for n in ("ada", "bob"))
+    for person in (ada, bob):
+        await world.send_one(person)
+    world.people.erased.add(ada)
+    await world.dispatch()
+    await world.reached(bob, ("sms", "delivered"))
+    await world.sandbox.act((await world.sandbox.messages())[0]["id"], "reply", text="STOP")
+
+    async def told() -> bool:
+        return bool(world.people.consents) and not await world.sql("SELECT 1 FROM consent_due")
+
+    await until(told)
+    assert [entry["profile_id"] for entry in world.people.consents] == [str(bob)]

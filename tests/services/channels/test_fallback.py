@@ -95,3 +95,20 @@ async def test_nothing_falls_back_after_the_validity_has_ended(world: World) -> 
 
     await until(ended)
     assert await world.attempts(ada) == [("whatsapp", "sent")]
+
+
+async def test_a_row_that_cannot_be_decided_does_not_hold_back_the_others(world: World) -> None:
+    ada, bob = world.people.add(**TRAITS), world.people.add(**(TRAITS | {"email": "bob@example.com"}))
+    await world.fault("undelivered", channel="whatsapp")
+    for person in (ada, bob):
+        await world.send_one(person, Channel.WHATSAPP, Channel.EMAIL, **_unless("delivered", "PT1H"))
+    values = {"channels": '["whatsapp", "pigeon"]', "ada": ada}
+    await world.sql("UPDATE message SET channels = CAST(:channels AS jsonb) WHERE profile_id = :ada", **values)
+    await world.dispatch()
+    await world.reached(bob, ("whatsapp", "rejected"), ("email", "delivered"))
+
+    async def given_up() -> bool:
+        (row,) = await world.sql("SELECT fallback_due, fallback_note FROM message WHERE profile_id = :ada", ada=ada)
+        return (row[0], row[1]) == (None, "no further channel: ValueError")
+
+    await until(given_up)

@@ -77,3 +77,22 @@ async def test_a_marketing_template_is_not_sent_as_transactional(world: World) -
     await world.put_template("p", purpose="marketing", sms={"body": "Buy"})
     result = await world.send_one(world.people.add(phone="+15550002001"), template="p")
     assert result.reason == "purpose_mismatch"
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("{{ profile.x | date: '%Y' }}", 1735689600000),
+        ("{{ profile.x | ceil }}", "nan"),
+        ("{{ profile.x | base64_decode }}", "gICA"),
+        ("{{ profile.x | url_decode }}", "a%00b"),
+        ("{{ 5 | modulo: profile.x }}", 0),
+    ],
+)
+async def test_a_value_that_a_filter_cannot_take_skips_its_message_and_no_other(world: World, source: str, value: Any) -> None:
+    await world.put_template("p", sms={"body": source})
+    ada = world.people.add(phone="+15550002001", x=value)
+    bob = world.people.add(name="Bob", phone="+15550002002")
+    odd, fine = await world.send(world.request(ada, template="p"), world.request(bob))
+    assert (odd.status, odd.reason, fine.status) == ("skipped", "template_error", "accepted")
+    assert odd.detail.startswith("sms: template_error (sms.body: ")
