@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict
 
 from contracts.channels import Channel
 
+ACCOUNT_PAUSE = 60.0
+"""Real seconds until an account that the provider turned away (401, 403) is tried again: its messages wait."""
+
 
 class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -10,7 +10,7 @@ import orjson
 from sendgrid.helpers.mail import CustomArg, Email, Header, Mail, To
 
 from channels.errors import NoAnswer, NotTaken
-from channels.message import Accepted, Asked, EmailContent, Lookup, Outcome, OutgoingMessage, Refused, Unknown
+from channels.message import ACCOUNT_PAUSE, Accepted, Asked, EmailContent, Lookup, Outcome, OutgoingMessage, Refused, Unknown
 from channels.network import call
 
 PROVIDER = "sendgrid"
@@ -57,6 +57,8 @@ class SendGridMail:
             return Unknown(why=str(trouble))
         if answer.status in (200, 202):
             return Accepted(provider_id=answer.headers.get("X-Message-Id", ""))
+        if answer.status in (401, 403):  # the key, the credits or the sender: no fault of this message
+            return Refused(code=str(answer.status), permanent=False, retry_after=ACCOUNT_PAUSE, detail=answer.text[:500])
         dead = answer.status == 400 and '"personalizations.0.to.0.email"' in answer.text
         return Refused(code=str(answer.status), permanent=True, address_dead=dead, detail=answer.text[:500])
 

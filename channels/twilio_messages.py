@@ -15,7 +15,7 @@ from twilio.http.response import Response  # type: ignore[import-untyped]
 from twilio.rest import Client  # type: ignore[import-untyped]
 
 from channels.errors import NoAnswer, NotTaken
-from channels.message import Accepted, Asked, Lookup, Outcome, OutgoingMessage, Refused, TextContent, Unknown
+from channels.message import ACCOUNT_PAUSE, Accepted, Asked, Lookup, Outcome, OutgoingMessage, Refused, TextContent, Unknown
 from channels.network import call
 from contracts.channels import Channel
 
@@ -99,6 +99,8 @@ class TwilioMessages:
         except NoAnswer as trouble:
             return Unknown(why=str(trouble))
         except TwilioRestException as error:
+            if _of_account(error):
+                return Refused(code=str(error.code), permanent=False, retry_after=ACCOUNT_PAUSE, detail=error.msg)
             return Refused(
                 code=str(error.code),
                 permanent=True,
@@ -128,6 +130,11 @@ class TwilioMessages:
             if content.content_sid or (found.body or "").strip() == content.body.strip():
                 return Accepted(provider_id=found.sid)
         return Lookup.ABSENT
+
+
+def _of_account(error: TwilioRestException) -> bool:
+    """Whether our credentials or account were turned away: codes from 21000 on are about the message."""
+    return bool(error.code == 20003 or (error.status in (401, 403) and (error.code or 0) < 21000))
 
 
 def _authorization(auth: tuple[str, str] | None) -> dict[str, str]:

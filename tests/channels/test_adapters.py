@@ -222,3 +222,14 @@ async def test_a_push_endpoint_inside_our_network_is_never_called(
     outcome = await adapter.send(message.model_copy(update={"address": inside}))
     assert isinstance(outcome, Refused)
     assert (outcome.code, outcome.permanent) == ("bad_subscription", True)
+
+
+@pytest.mark.parametrize("channel", [Channel.EMAIL, Channel.SMS])
+@pytest.mark.parametrize("status", [401, 403])
+async def test_an_account_that_is_turned_away_says_nothing_about_the_message(
+    channel: Channel, status: int, sandbox: Sandbox, session: aiohttp.ClientSession
+) -> None:
+    await sandbox.post("/api/faults", {"effect": "error", "status": status})
+    outcome = await adapter_for(channel, sandbox, session).send(await message_for(channel, sandbox))
+    assert isinstance(outcome, Refused)
+    assert (outcome.permanent, outcome.retry_after) == (False, 60.0)
