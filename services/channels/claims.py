@@ -6,18 +6,23 @@ All instants here are the database's own (real), so that dispatchers on several 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
+import structlog
 from pydantic import TypeAdapter
 from sqlalchemy import Row, text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from channels.message import Content, EmailContent, OutgoingMessage, PushContent, TextContent
 from contracts.channels import Channel
+
+log = structlog.get_logger(__name__)
+
+MOST_CALLS = 32_767  # a smallint
 
 _FIELDS = (
     "a.id, a.message_id, a.number, a.channel, a.address, a.address_hash, a.content, a.calls, a.called_at, a.unknown_since, "
@@ -31,7 +36,7 @@ _CLAIM = text(
     f"WHERE a.id = due.id AND m.id = a.message_id RETURNING {_FIELDS}"
 )
 _CALLING = text(
-    "UPDATE attempt a SET state = 'calling', calls = a.calls + 1, called_at = now(), lease_until = now() + :lease "
+    "UPDATE attempt a SET state = 'calling', calls = least(a.calls + 1, 32767), called_at = now(), lease_until = now() + :lease "
     "WHERE a.id = ANY(CAST(:ids AS uuid[])) AND a.state = 'claimed' AND a.claimed_by = :me AND a.lease_until > now() "
     "AND NOT EXISTS (SELECT 1 FROM suppression s WHERE s.address_hash = a.address_hash AND s.channel = a.channel) "
     "AND NOT EXISTS (SELECT 1 FROM message m WHERE m.id = a.message_id AND m.cancelled_at IS NOT NULL) RETURNING a.id"
@@ -52,8 +57,9 @@ _SETTLE = text(
     "not_before = CASE WHEN r.state = 'queued' THEN now() + make_interval(secs => r.wait) ELSE a.not_before END, "
     "unknown_since = CASE WHEN r.state = 'unknown' THEN coalesce(a.unknown_since, now()) END, "
     "check_at = CASE WHEN r.state = 'unknown' THEN now() + make_interval(secs => r.wait) END "
-    "FROM json_to_recordset(CAST(:rows AS json)) AS r(id uuid, state text, reason text, provider_id text, wait float8) "
-    "WHERE a.id = r.id AND (a.state IN ('claimed', 'calling', 'unknown') OR (a.state = 'sent' AND "
+    "FROM json_to_recordset(CAST(:rows AS json)) AS r(id uuid, state text, reason text, provider_id text, wait float8, "
+    "calls smallint) WHERE a.id = r.id AND a.calls = coalesce(r.calls, a.calls) AND "
+    "(a.state IN ('claimed', 'calling', 'unknown') OR (a.state = 'sent' AND "
     "r.state = 'sent')) RETURNING a.id"
 )
 _ARM = text(
@@ -105,7 +111,7 @@ class Claim:
     unknown_for: timedelta = timedelta()
 
 
-def _claim(row: Row[Any], unknown_for: timedelta = timedelta()) -> Claim:
+def _claim(row: Row[Any], unknown_for: timedelta) -> Claim:
     channel = Channel(row.channel)
     content: Content = _CONTENT[channel].validate_python(row.content)
     return Claim(
@@ -123,10 +129,28 @@ def _claim(row: Row[Any], unknown_for: timedelta = timedelta()) -> Claim:
     )
 
 
-async def claim(session: AsyncSession, me: UUID, channels: Sequence[Channel], most: int, lease: timedelta) -> list[Claim]:
-    """Takes up to `most` due attempts of these channels, oldest first, past rows that others hold."""
+def _readable(rows: Sequence[Row[Any]]) -> tuple[list[Claim], list[UUID]]:
+    """The claims, and the ids of rows that cannot be read."""
+    found: list[Claim] = []
+    unreadable: list[UUID] = []
+    for row in rows:
+        try:
+            found.append(_claim(row, getattr(row, "unknown_for", timedelta())))
+        except ValueError as error:
+            log.warning("claims.unreadable", attempt=str(row.id), why=type(error).__name__)
+            unreadable.append(row.id)
+    return found, unreadable
+
+
+async def claim(
+    session: AsyncSession, me: UUID, channels: Sequence[Channel], most: int, lease: timedelta
+) -> tuple[list[Claim], list[UUID]]:
+    """Takes up to `most` due attempts of these channels, oldest first, past rows that others hold.
+
+    Answers with them the ids of those that cannot be read, which are taken too.
+    """
     values = {"me": me, "channels": list(channels), "most": most, "lease": lease}
-    return [_claim(row) for row in (await session.execute(_CLAIM, values)).all()]
+    return _readable((await session.execute(_CLAIM, values)).all())
 
 
 async def mark_calling(session: AsyncSession, me: UUID, ids: Sequence[UUID], lease: timedelta) -> set[UUID]:
@@ -147,13 +171,17 @@ async def release(session: AsyncSession, me: UUID, ids: Sequence[UUID], wait: ti
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What an attempt becomes. `wait`: real seconds until it is tried (queued) or looked up (unknown) again."""
+    """What an attempt becomes. `wait`: real seconds until it is tried (queued) or looked up (unknown) again.
+
+    `calls`: it takes effect only if no further call was made since.
+    """
 
     id: UUID
     state: str
     reason: str = ""
     provider_id: str = ""
     wait: float = 0.0
+    calls: int | None = None
 
 
 async def hold(session: AsyncSession, ids: Collection[UUID]) -> None:
@@ -170,7 +198,7 @@ async def settle(session: AsyncSession, settled: Sequence[Settled]) -> set[UUID]
     if not settled:
         return set()
     await hold(session, [each.id for each in settled])
-    rows = [{"id": s.id, "state": s.state, "reason": s.reason, "provider_id": s.provider_id, "wait": s.wait} for s in settled]
+    rows = [asdict(each) for each in settled]
     return {row[0] for row in (await session.execute(_SETTLE, {"rows": orjson.dumps(rows).decode()})).all()}
 
 
@@ -189,7 +217,7 @@ async def recover(session: AsyncSession) -> list[UUID]:
 async def unknown(session: AsyncSession, most: int, lease: timedelta) -> list[Claim]:
     """Attempts of unknown fate that are to be looked up now."""
     rows = (await session.execute(_UNKNOWN, {"most": most, "lease": lease})).all()
-    return [_claim(row, row.unknown_for) for row in rows]
+    return _readable(rows)[0]
 
 
 async def taken(session: AsyncSession, hashes: Sequence[str]) -> frozenset[str]:

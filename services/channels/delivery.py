@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 from uuid import UUID
 
 import structlog
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from channels.message import Accepted, Adapter, Outcome, Refused, Unknown
 from channels.receipts import Suppress
-from contracts.channels import Channel, Status
+from contracts.channels import Channel, Purpose, Status
 from infra.clock import Clock
 from infra.db import Database
 from infra.errors import CallFailed
 from services.channels import claims, suppressions
 from services.channels.claims import Claim, Settled
-from services.channels.decision import EXPIRED, NO_CONSENT, UNKNOWN_PROFILE
+from services.channels.consents import heeded
+from services.channels.decision import EXPIRED, NO_CONSENT, UNKNOWN_PROFILE, Person, Policy
 from services.channels.pace import Pace
 from services.channels.people import People
 from services.channels.receipt_book import ReceiptBook, Report
@@ -31,6 +34,8 @@ _IDLE_SECONDS = 0.25
 _LONGEST_WAIT_SECONDS = 300.0
 _LONGEST_PAUSE_SECONDS = 3600.0
 _MOST_CALLS = 50
+_TROUBLE_SECONDS = 1.0
+_WRITE_AGAIN_SECONDS = (0.1, 0.5, 2.0, 5.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,11 @@ class Options:
     def lease(self) -> timedelta:
         return timedelta(seconds=2 * self.timeout + 1)
 
+    @property
+    def patience(self) -> float:
+        """How long a claim may wait for the pace: well inside the lease for all lanes together."""
+        return self.lease.total_seconds() / (self.lanes + 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Provider:
@@ -67,12 +77,21 @@ class Delivery:
     """One provider account's share of the dispatcher. `me` names the process in claims."""
 
     def __init__(
-        self, database: Database, people: People, book: ReceiptBook, clock: Clock, provider: Provider, options: Options, me: UUID
+        self,
+        database: Database,
+        people: People,
+        book: ReceiptBook,
+        clock: Clock,
+        policy: Policy,
+        provider: Provider,
+        options: Options,
+        me: UUID,
     ) -> None:
         self._database = database
         self._people = people
         self._book = book
         self._clock = clock
+        self._policy = policy
         self._provider = provider
         self._options = options
         self._me = me
@@ -87,7 +106,7 @@ class Delivery:
                 taken = await self._claim()
                 if taken:
                     idle = _QUICK_SECONDS
-                    task = tasks.create_task(self._deliver(taken))
+                    task = tasks.create_task(self._lane(taken))
                     task.add_done_callback(lambda _: lanes.release())
                 else:
                     lanes.release()
@@ -95,51 +114,88 @@ class Delivery:
                     idle = min(idle * 1.5, _IDLE_SECONDS)
 
     async def _claim(self) -> list[Claim]:
-        most = self._provider.pace.allowance(self._options.batch)
+        most = self._provider.pace.allowance(self._options.batch, self._options.patience)
         if not most:
             return []
-        async with self._database.begin() as session:
-            return await claims.claim(session, self._me, self._provider.channels, most, self._options.lease)
+        try:
+            async with self._database.begin() as session:
+                taken, unreadable = await claims.claim(session, self._me, self._provider.channels, most, self._options.lease)
+                if unreadable:
+                    now, why = self._clock.now(), "its content cannot be read"
+                    await claims.settle(session, [Settled(id_, "refused", why) for id_ in unreadable])
+                    await self._book.record(session, [Report(id_, Status.REJECTED, now, reason=why) for id_ in unreadable])
+                    await self._book.refused(session, unreadable, now)
+        except Exception:  # the lanes under way have calls to write down
+            log.exception("dispatch.claim_failed")
+            await asyncio.sleep(_TROUBLE_SECONDS)
+            return []
+        return taken
+
+    async def _lane(self, taken: Sequence[Claim]) -> None:
+        """One lane's trouble must not cancel the calls of the others; what it leaves behind is recovered by lease."""
+        try:
+            await self._deliver(taken)
+        except Exception:
+            log.exception("dispatch.lane_failed", attempts=len(taken))
+            await asyncio.sleep(_TROUBLE_SECONDS)
 
     async def _deliver(self, taken: Sequence[Claim]) -> None:
-        try:
-            people = await self._people.known(claim.profile_id for claim in taken)
-        except CallFailed as error:
-            log.warning("dispatch.waiting", why=str(error))
-            await self._release(taken, 1.0)
-            return
-        now = self._clock.now()
-        going: list[Claim] = []
-        stopped: dict[UUID, str] = {}
-        for claim in taken:
-            person = people.get(claim.profile_id)
-            if claim.valid_until is not None and now >= claim.valid_until:
-                stopped[claim.id] = EXPIRED
-            elif person is None:
-                stopped[claim.id] = UNKNOWN_PROFILE
-            elif not person.may_get(claim.message.channel, claim.purpose):
-                stopped[claim.id] = NO_CONSENT
-            else:
-                going.append(claim)
-        await self._stop(stopped)
-        groups = claims.grouped(going, self._options.group)
+        pace = self._provider.pace
+        groups = claims.grouped(taken, self._options.group)
         for number, group in enumerate(groups):
-            if number and not self._provider.pace.allowance(1):
-                await self._release([claim for later in groups[number:] for claim in later], 0.0)
+            left = [claim for later in groups[number:] for claim in later]
+            if (number and pace.is_closed) or not await pace.take(len(group), self._options.patience):
+                await self._release(left, 0.0)
                 return
-            await self._provider.pace.take(len(group))
-            await self._call(group)
+            try:
+                people = await self._people.known(claim.profile_id for claim in group)
+            except CallFailed as error:
+                log.warning("dispatch.waiting", why=str(error))
+                pace.give_back(len(group))
+                await self._release(left, 1.0)
+                return
+            await self._call(group, people)
 
-    async def _call(self, group: Sequence[Claim]) -> None:
+    async def _call(self, group: Sequence[Claim], people: Mapping[UUID, Person]) -> None:
+        stopped: dict[UUID, str] = {}
         async with self._database.begin() as session:
-            marked = await claims.mark_calling(session, self._me, [claim.id for claim in group], self._options.lease)
-            left = [claim.id for claim in group if claim.id not in marked]
-            blocked = await claims.blocked(session, self._me, left) if left else {}
-        await self._stop(blocked)
+            people = await heeded(session, people)
+            going: list[UUID] = []
+            for claim in group:
+                verdict = self._verdict(claim, people.get(claim.profile_id))
+                if isinstance(verdict, str):
+                    stopped[claim.id] = verdict
+                elif verdict is not None:
+                    await claims.release(session, self._me, [claim.id], verdict)
+                else:
+                    going.append(claim.id)
+            marked = await claims.mark_calling(session, self._me, going, self._options.lease)
+            left = [id_ for id_ in going if id_ not in marked]
+            stopped |= await claims.blocked(session, self._me, left) if left else {}
+        self._provider.pace.give_back(len(group) - len(marked))
+        await self._stop(stopped)
         calling = [claim for claim in group if claim.id in marked]
         deadline = asyncio.get_running_loop().time() + self._options.timeout
         outcomes = await asyncio.gather(*(self._send(claim, deadline) for claim in calling))
         await self._write(list(zip(calling, outcomes, strict=True)))
+
+    def _verdict(self, claim: Claim, person: Person | None) -> str | timedelta | None:
+        """Why it may not go (any more), how long (real) it must wait for quiet hours to end, or nothing."""
+        now = self._clock.now()
+        if claim.valid_until is not None and now >= claim.valid_until:
+            return EXPIRED
+        if person is None:
+            return UNKNOWN_PROFILE
+        if not person.may_get(claim.message.channel, claim.purpose):
+            return NO_CONSENT
+        if claim.purpose == Purpose.TRANSACTIONAL or self._policy.quiet_hours is None:
+            return None
+        until = self._policy.quiet_hours.until(now, person.profile.traits.get("timezone"))
+        if until is None:
+            return None
+        if claim.valid_until is not None and until >= claim.valid_until:
+            return EXPIRED
+        return timedelta(seconds=self._clock.real_seconds(until - now))
 
     async def _send(self, claim: Claim, deadline: float) -> Outcome:
         """Makes the call, unless this process slept so long that the lease could end during it."""
@@ -156,6 +212,7 @@ class Delivery:
             case Refused(permanent=True):
                 self._provider.pace.succeeded()
             case Refused(retry_after=float(seconds)):
+                log.warning("dispatch.told_to_wait", account=self._provider.adapter.account, code=outcome.code, seconds=seconds)
                 self._provider.pace.told_to_wait(seconds)
             case Refused() | Unknown():
                 self._provider.pace.failed()
@@ -164,8 +221,22 @@ class Delivery:
         return outcome
 
     async def _write(self, outcomes: Sequence[tuple[Claim, Outcome]]) -> None:
+        """Tries several times: nobody else knows these outcomes."""
+        for seconds in _WRITE_AGAIN_SECONDS:
+            try:
+                await self._write_once(outcomes)
+            except (OperationalError, InterfaceError, PoolTimeout) as error:
+                log.warning("dispatch.write_again", attempts=len(outcomes), why=type(error).__name__)
+                await asyncio.sleep(seconds)
+            else:
+                return
+        await self._write_once(outcomes)
+
+    async def _write_once(self, outcomes: Sequence[tuple[Claim, Outcome]]) -> None:
         now = self._clock.now()
-        settled = [_settled(claim, outcome) for claim, outcome in outcomes]
+        settled = [
+            replace(_settled(claim, outcome), calls=min(claim.calls + 1, claims.MOST_CALLS)) for claim, outcome in outcomes
+        ]
         refused = {claim.id: outcome for claim, outcome in outcomes if isinstance(outcome, Refused)}
         final = [each.id for each in settled if each.state == "refused"]
         async with self._database.begin() as session:

@@ -41,7 +41,7 @@ def create_dispatcher(
     me = new_id()
     adapters = {channel: provider.adapter for provider in providers for channel in provider.channels}
     loops: list[Callable[[], Awaitable[None]]] = [
-        Delivery(database, people, book, clock, provider, options, me).run for provider in providers
+        Delivery(database, people, book, clock, policy, provider, options, me).run for provider in providers
     ]
     loops.append(Reconciler(database, book, clock, adapters, options).run)
     loops.append(Fallback(database, people, TemplateStore(database, clock), policy, clock).run)

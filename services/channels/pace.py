@@ -8,6 +8,7 @@ from collections.abc import Callable
 _FAILURES_TO_OPEN = 5
 _FIRST_OPEN_SECONDS = 2.0
 _LONGEST_OPEN_SECONDS = 60.0
+_AHEAD_SECONDS = 0.25
 
 
 class Pace:
@@ -28,19 +29,34 @@ class Pace:
         self._failures = 0
         self._open_seconds = _FIRST_OPEN_SECONDS
 
-    def allowance(self, most: int) -> int:
-        """How many attempts may be claimed now."""
-        if self._now() < self._closed_until:
-            return 0
-        return 1 if self._failures >= _FAILURES_TO_OPEN else most
+    @property
+    def is_closed(self) -> bool:
+        """Whether nobody may call now, whatever the rate."""
+        return self._now() < self._closed_until
 
-    async def take(self, count: int) -> None:
-        """Waits until `count` more calls are within the rate."""
+    def allowance(self, most: int, seconds: float) -> int:
+        """How many attempts may be claimed now: what the rate takes in `seconds`, none while calls wait for it."""
+        if self.is_closed or (self._rate > 0 and self._next > self._now() + _AHEAD_SECONDS):
+            return 0
+        if self._failures >= _FAILURES_TO_OPEN:
+            return 1
+        return min(most, max(1, int(self._rate * seconds))) if self._rate > 0 else most
+
+    async def take(self, count: int, patience: float) -> bool:
+        """Waits until `count` more calls are within the rate; takes none (false) if that is longer than `patience`."""
         if self._rate <= 0:
-            return
+            return True
         start = max(self._next, self._now())
+        if start > self._now() + patience:
+            return False
         self._next = start + count / self._rate
         await asyncio.sleep(max(0.0, start - self._now()))
+        return True
+
+    def give_back(self, count: int) -> None:
+        """So many of the calls taken were not made."""
+        if self._rate > 0:
+            self._next -= count / self._rate
 
     def succeeded(self) -> None:
         self._failures = 0
