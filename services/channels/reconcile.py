@@ -92,7 +92,10 @@ class Reconciler:
             answer: Accepted | Lookup = Lookup.CANNOT_TELL
             if adapter is not None:
                 async with self._together:
-                    answer = await adapter.look_up(Asked(message=claim.message, called_at=called_at, taken=taken))
+                    try:
+                        answer = await adapter.look_up(Asked(message=claim.message, called_at=called_at, taken=taken))
+                    except Exception:  # the others' answers count all the same
+                        log.exception("dispatch.look_up_failed", attempt=str(claim.id))
             if isinstance(answer, Accepted):
                 taken |= {answer.provider_id}
             answers.append((claim, answer))

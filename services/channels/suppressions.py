@@ -58,14 +58,22 @@ async def remove(session: AsyncSession, channel: Channel, address_hash: str, *, 
     return (await session.execute(statement, values)).first() is not None
 
 
+def cursor(entry: Suppressed) -> str:
+    """Where the page that ends with `entry` ended: one address may be suppressed on several channels."""
+    return f"{entry.address_hash}:{entry.channel.value}"
+
+
 async def page(
     session: AsyncSession, channel: Channel | None, after: str, limit: int, address_hash: str | None = None
 ) -> list[Suppressed]:
-    """In order of address hash and channel, behind the hash `after`."""
+    """In order of address hash and channel, behind `after` (hash:channel, see `cursor`)."""
     statement = text(
-        "SELECT channel, address_hash, reason, source, created_at FROM suppression WHERE address_hash > :after "
+        "SELECT channel, address_hash, reason, source, created_at FROM suppression "
+        "WHERE (address_hash, channel) > (:after, :after_channel) "
         "AND (CAST(:channel AS text) IS NULL OR channel = :channel) "
         "AND (CAST(:hash AS text) IS NULL OR address_hash = :hash) ORDER BY address_hash, channel LIMIT :limit"
     )
-    values = {"after": after, "channel": channel.value if channel else None, "limit": limit, "hash": address_hash}
+    behind, _, behind_channel = after.partition(":")
+    values = {"after": behind, "after_channel": behind_channel, "limit": limit, "hash": address_hash}
+    values["channel"] = channel.value if channel else None
     return [Suppressed.model_validate(dict(row._mapping)) for row in (await session.execute(statement, values)).all()]  # noqa: SLF001

@@ -49,7 +49,7 @@ def router(database: Database, clock: Clock) -> APIRouter:
                 hash_ = _hash(channel, address)
                 return Suppressions(suppressions=tuple(await suppressions.page(session, channel, "", 1, hash_)), next=None)
             found = await suppressions.page(session, channel, after, limit)
-        return Suppressions(suppressions=tuple(found), next=found[-1].address_hash if len(found) == limit else None)
+        return Suppressions(suppressions=tuple(found), next=suppressions.cursor(found[-1]) if len(found) == limit else None)
 
     @routes.post("/v1/suppressions", summary="Suppress an address", status_code=201)
     async def add(body: SuppressRequest, caller: Annotated[Caller, requires(Scope.CHANNELS_WRITE)]) -> Suppressed:

@@ -1,0 +1,151 @@
+"""One odd message, answer or outage does not cost the others."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from channels.message import Asked
+from channels.twilio_messages import TwilioMessages
+from contracts.channels import Channel
+from services.channels import claims
+from services.channels.pace import Pace
+from services.channels.people import People
+from tests.services.channels.conftest import StartWorld
+from tests.services.channels.support import World, until
+
+SMS = Channel.SMS
+
+
+async def test_what_a_revoked_key_left_is_sent_once_it_is_mended(world: World) -> None:
+    ada = world.people.add(name="Ada", phone="+15550002001")
+    await world.fault("error", status=401, times=1)
+    stop = await world.dispatch()
+    await world.send_one(ada)
+
+    async def waits() -> bool:
+        return bool(await world.sql("SELECT 1 FROM attempt WHERE state = 'queued' AND not_before > now() + interval '50 s'"))
+
+    await until(waits)
+    await stop()
+    await world.sql("UPDATE attempt SET not_before = now()")
+    await world.dispatch()
+    await world.reached(ada, ("sms", "delivered"))
+
+
+async def test_a_row_that_cannot_be_read_is_refused_and_the_others_go(world: World) -> None:
+    ada, bob = (world.people.add(name=n, phone=f"+1555000200{i}") for i, n in enumerate("AB"))
+    for person in (ada, bob):
+        await world.send_one(person)
+    await world.sql("UPDATE attempt SET content = '{}' WHERE address = '+15550002000'")
+    await world.dispatch()
+    await world.reached(bob, ("sms", "delivered"))
+    await world.reached(ada, ("sms", "rejected"))
+
+
+async def test_a_failing_lane_leaves_the_calls_of_the_others_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ada, bob = (world.people.add(name=n, phone=f"+1555000200{i}") for i, n in enumerate("AB"))
+    await world.fault("delay", seconds=0.6)
+    known, bad = People.known, {bob}
+
+    async def failing(self: People, ids: Any) -> Any:
+        wanted = frozenset(ids)
+        if wanted & bad:
+            bad.clear()
+            raise RuntimeError("unexpected")
+        return await known(self, wanted)
+
+    await world.send_one(bob)
+    await world.sql("UPDATE attempt SET not_before = now() + interval '1 hour'")
+    await world.dispatch()
+    await world.send_one(ada)
+    await until(lambda: _calling(world))
+    monkeypatch.setattr(People, "known", failing)
+    await world.sql("UPDATE attempt SET not_before = now() WHERE state = 'queued'")
+    await world.reached(ada, ("sms", "delivered"))
+    await world.reached(bob, ("sms", "delivered"))
+    assert not [data for data in await world.published() if data["status"] == "unknown"]
+
+
+async def _calling(world: World) -> bool:
+    return bool(await world.sql("SELECT 1 FROM attempt WHERE state = 'calling'"))
+
+
+async def test_an_outcome_is_written_again_when_the_database_stumbles(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ada = world.people.add(name="Ada", phone="+15550002001")
+    await world.fault("drop_callback")
+    arm, stumbles = claims.arm_fallbacks, [1, 2]
+
+    async def stumbling(*given: Any) -> None:
+        if stumbles:
+            stumbles.pop()
+            raise OperationalError("", {}, Exception("gone"))
+        await arm(*given)
+
+    monkeypatch.setattr(claims, "arm_fallbacks", stumbling)
+    await world.dispatch()
+    await world.send_one(ada)
+    await world.reached(ada, ("sms", "sent"))
+    assert [data["status"] for data in await world.published()] == ["sent"]
+
+
+async def test_nobody_claims_while_calls_wait_for_the_rate() -> None:
+    pace = Pace(2.0, lambda: 100.0)
+    assert pace.allowance(50, 5.0) == 10
+    assert await pace.take(4, 5.0)
+    assert pace.allowance(50, 5.0) == 0
+    assert not await pace.take(1, 1.0)
+    pace.give_back(4)
+    assert pace.allowance(50, 5.0) == 10
+
+
+async def test_marketing_waits_at_dispatch_for_the_end_of_quiet_hours_or_expires(start_world: StartWorld) -> None:
+    now = datetime.now(UTC)
+    window = f"{now - timedelta(hours=1):%H:%M}-{now + timedelta(hours=2):%H:%M}"
+    world = await start_world(quiet_hours=window, timezone="UTC")
+    zone = "Pacific/Kiritimati"  # 14 hours ahead: awake when it is accepted
+    ada, bob, eve = (world.people.add("sms", name=n, phone=f"+1555000200{i}", timezone=zone) for i, n in enumerate("ABE"))
+    await world.send_one(ada, SMS, purpose="marketing")
+    await world.send_one(bob, SMS, purpose="marketing", valid_until=now + timedelta(minutes=30))
+    await world.send_one(eve, SMS)
+    for person in (ada, bob, eve):
+        traits = {**world.people.profiles[person].traits, "timezone": "UTC"}
+        world.people.change(person, traits=traits)
+    await world.dispatch()
+    await world.reached(eve, ("sms", "delivered"))
+    await world.reached(bob, ("sms", "cancelled"))
+    (row,) = await world.sql("SELECT state, extract(epoch FROM not_before - now()) FROM attempt WHERE address = '+15550002000'")
+    assert row[0] == "queued"
+    assert 3600 < row[1] <= 7200
+    assert len(await world.sandbox.messages()) == 1
+
+
+async def test_an_answer_that_cannot_be_read_does_not_keep_the_others_unsettled(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.fault("drop_callback")
+    await world.fault("error", recorded=True, times=2)
+    ada, bob = (world.people.add(name=n, phone=f"+1555000200{i}") for i, n in enumerate("AB"))
+    look_up = TwilioMessages.look_up
+
+    async def odd(self: TwilioMessages, asked: Asked) -> Any:
+        if asked.message.address == "+15550002000":
+            raise ValueError("no JSON")
+        return await look_up(self, asked)
+
+    monkeypatch.setattr(TwilioMessages, "look_up", odd)
+    await world.send(world.request(ada), world.request(bob))
+    await world.dispatch()
+    await world.reached(bob, ("sms", "sent"))
+    assert await world.attempts(ada) == [("sms", "unknown")]
+
+
+async def test_pages_of_suppressions_lose_no_channel_of_an_address(world: World) -> None:
+    for channel in ("sms", "whatsapp"):
+        await world.api.post("/v1/suppressions", json={"channel": channel, "address": "+15550002001"})
+    first = (await world.api.get("/v1/suppressions", params={"limit": 1})).json()
+    second = (await world.api.get("/v1/suppressions", params={"limit": 1, "after": first["next"]})).json()
+    assert [page["suppressions"][0]["channel"] for page in (first, second)] == ["sms", "whatsapp"]
