@@ -197,9 +197,7 @@ async def test_a_withdrawal_that_profiles_refuses_is_kept_and_heeded_until_it_is
     await world.reached(bob, ("email", "delivered"))
 
     async def stopped() -> bool:
-        rows = await world.sql(
-            "SELECT a.state FROM attempt a JOIN message m ON a.message_id = m.id WHERE purpose = 'marketing'"
-        )
+        rows = await world.sql("SELECT a.state FROM attempt a JOIN message m ON a.message_id = m.id WHERE purpose = 'marketing'")
         return sorted(row[0] for row in rows) == ["cancelled", "sent"]
 
     await until(stopped)
