@@ -74,7 +74,7 @@ async def _with_callbacks() -> list[Result]:
             reis.cpu_per_journey,
             "s",
             plain.cpu_per_journey,
-            "three status callbacks a message",
+            "two status callbacks a message",
         )
     ]
 

@@ -84,6 +84,7 @@ class Bench:
         await self._track(people, f"Go {mark}", {})
         await self._received(received + 3 * journeys)
         await until(lambda: self._ended(mark, journeys), what="all journeys have ended")
+        await until(self._reported, what="every status callback has arrived")
         seconds, after = time.perf_counter() - started, self._cpu()
         cpu = {name: after[name] - before[name] for name in after}
         enrolment = (await self.shop.enrolments(mark))[0]
@@ -155,6 +156,11 @@ class Bench:
             return await self._count() >= number
 
         await until(enough, what=f"{number} messages at the sandbox")
+
+    async def _reported(self) -> bool:
+        callbacks = (await self.shop.sandbox.get("/api/stats")).json()["callbacks"]
+        due = 2 * await self._count() if self._callbacks else 0  # sent and delivered, for each message
+        return bool(callbacks["pending"] == 0 and callbacks["delivered"] >= due)
 
     async def _ended(self, mark: str, number: int) -> bool:
         await asyncio.sleep(0.4)
