@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 _CONCURRENT = 32
 _SCAN_SECONDS = 2.0
-_MOST_IN_HAND = 5000
+MOST_IN_HAND = 5000
 _ATTEMPTS_PAUSE = 0.2
 
 
@@ -60,7 +60,7 @@ class Deliverer:
         More than it can hold stay where they are written: the scan comes back to them.
         """
         for row in rows:
-            if row.id not in self._in_hand and len(self._in_hand) < _MOST_IN_HAND:
+            if row.id not in self._in_hand and len(self._in_hand) < MOST_IN_HAND:
                 self._in_hand.add(row.id)
                 self._queue.put_nowait(row)
 
@@ -75,7 +75,7 @@ class Deliverer:
         while True:
             try:
                 async with self._database.begin() as session:
-                    rows = await outgoing.take_over(session, 500) if len(self._in_hand) < _MOST_IN_HAND - 500 else []
+                    rows = await outgoing.take_over(session, 500) if len(self._in_hand) < MOST_IN_HAND - 500 else []
                 self.deliver(rows)
             except Exception as error:  # noqa: BLE001  # whatever it is, the next scan tries again
                 log.warning("deliverer.scan_failed", why=str(error).splitlines()[0])

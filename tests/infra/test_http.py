@@ -127,3 +127,28 @@ async def test_a_batch_with_too_few_answers_answers_nobody_wrongly() -> None:
     double = Coalescer(forgets)
     results = await asyncio.gather(double(1), double(2), return_exceptions=True)
     assert all(isinstance(result, Unavailable) for result in results)
+
+
+async def test_a_refused_batch_is_asked_again_one_by_one_so_that_only_the_one_at_fault_is_refused() -> None:
+    async def call(numbers: Sequence[int]) -> list[int]:
+        if 2 in numbers:
+            raise Rejected("other", 422, "two is odd here")
+        return [number * 10 for number in numbers]
+
+    ask: Coalescer[int, int] = Coalescer(call)
+    one, two, three = await asyncio.gather(ask(1), ask(2), ask(3), return_exceptions=True)
+    assert (one, three) == (10, 30)
+    assert isinstance(two, Rejected)
+
+
+async def test_a_refusal_of_the_caller_itself_is_not_asked_again() -> None:
+    asked: list[int] = []
+
+    async def call(numbers: Sequence[int]) -> list[int]:
+        asked.append(len(numbers))
+        raise Rejected("other", 401, "who are you?")
+
+    ask: Coalescer[int, int] = Coalescer(call)
+    answers = await asyncio.gather(ask(1), ask(2), return_exceptions=True)
+    assert all(isinstance(answer, Rejected) for answer in answers)
+    assert asked == [2]

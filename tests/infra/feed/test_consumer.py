@@ -260,3 +260,27 @@ async def test_an_item_nested_deeper_than_the_json_parser_goes_holds_nobody_up(
     for _ in range(3):
         await consuming.step(wait=0)
     assert await applied(consumer) == ["a", "deep", "b"]
+
+
+async def test_an_item_of_no_readable_shape_is_buried_and_the_rest_goes_on(consumer: Database) -> None:
+    """A newer or broken producer: its page cannot be parsed as a whole, and the item at fault not at all."""
+
+    def item(name: str, number: int, **changes: object) -> dict[str, object]:
+        whole = {"id": name, "source": "t", "type": "t", "subject": "s", "time": AT.isoformat(), "data": {}}
+        return {**whole, "cursor": f"e.1.{number}", **changes}
+
+    items = [item("a", 1), item("odd", 2, time="whenever"), item("b", 3)]
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        after = int(request.url.params.get("after", "e.1.0").rpartition(".")[2])
+        return httpx.Response(200, json={"items": items[after:], "next": "e.1.3"})
+
+    async with ServiceClient("producer", "http://producer", transport=httpx.MockTransport(serve)) as client:
+        consuming = following(client, consumer, Ledger())
+        for _ in range(3):
+            await consuming.step(wait=0)
+    assert await applied(consumer) == ["a", "b"]
+    async with consumer.read() as session:
+        ((error, kept),) = (await session.execute(text("SELECT error, item->>'unreadable' FROM feed_dead_letter"))).all()
+    assert error.startswith("time:")
+    assert "'odd'" in kept

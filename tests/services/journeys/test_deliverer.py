@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -14,7 +15,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from contracts.journeys import SIGNAL_INTERRUPT, SIGNAL_MATCHED, WORKFLOW, EnrolmentInput, InterruptSignal, MatchedSignal
 from services.journeys import outgoing
-from services.journeys.deliverer import Deliverer, workflow_id
+from services.journeys.deliverer import MOST_IN_HAND, Deliverer, workflow_id
 from services.journeys.looking_back import CriteriaLookBack
 from services.journeys.outgoing import Outgoing
 from tests.services.journeys.conftest import Service
@@ -113,6 +114,38 @@ async def test_what_is_delivered_twice_takes_effect_once(service: Service, tempo
         await nothing_left(service)
     description = await temporal_client.get_workflow_handle(workflow_id("signup", one)).describe()
     assert description.status == WorkflowExecutionStatus.COMPLETED
+
+
+async def test_a_row_in_hand_is_not_taken_in_again_and_a_backlog_stays_in_the_database(
+    service: Service, temporal_client: Client, queue: str
+) -> None:
+    look_back = CriteriaLookBack(database=service.database, world=service.neighbours.world(), clock=service.clock)
+    deliverer = Deliverer(database=service.database, temporal=temporal_client, task_queue=queue, look_back=look_back)
+    rows = [replace(start(uuid4()), id=number) for number in range(1, MOST_IN_HAND + 100)]
+    deliverer.deliver(rows[:10])
+    deliverer.deliver(rows[:10])
+    assert deliverer._queue.qsize() == 10
+    deliverer.deliver(rows)
+    assert deliverer._queue.qsize() == MOST_IN_HAND
+
+
+async def test_a_signal_that_overtook_its_start_is_sent_again(service: Service, temporal_client: Client, queue: str) -> None:
+    """The start lands between the signal's answer "not found" and the look for a start that waits."""
+    one = uuid4()
+    (first,) = await write(service, start(one))
+    async with delivering(service, temporal_client, queue) as deliverer:
+        no_start_waits = deliverer._no_start_waits
+
+        async def after_the_start(enrolment_id: UUID) -> bool:
+            deliverer.deliver([first])
+            while await service.rows("SELECT 1 FROM outgoing WHERE kind = 'start'"):
+                await asyncio.sleep(0.01)
+            return await no_start_waits(enrolment_id)
+
+        deliverer._no_start_waits = after_the_start  # type: ignore[method-assign]
+        deliverer.deliver(await write(service, interrupt(one)))
+        await nothing_left(service)
+        assert await temporal_client.get_workflow_handle(workflow_id("signup", one)).result() == ["exit"]
 
 
 async def test_rows_of_a_process_that_died_are_taken_over(service: Service, temporal_client: Client, queue: str) -> None:
