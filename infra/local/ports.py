@@ -1,6 +1,7 @@
 """TCP ports: fixed by a setting or chosen, and kept from other local systems that start at the same moment."""
 
 import os
+import random
 import socket
 import tempfile
 from pathlib import Path
@@ -9,10 +10,15 @@ from infra.local.errors import PortTakenError
 from infra.local.lockfile import HeldError, Lockfile
 
 HOST = "127.0.0.1"
+_NOT_LENT = range(20_000, 32_000)
+"""Below what Linux, macOS and Windows lend to outgoing connections, any of which could take a port before it is bound."""
 
 
 def any_free() -> int:
-    """A port that the system hands out."""
+    """A free port that no outgoing connection will be given before it is bound."""
+    for port in random.SystemRandom().sample(_NOT_LENT, 1000):
+        if _is_free(port):
+            return port
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
@@ -26,7 +32,7 @@ class Ports:
 
     def choose(self, *, setting: str, fixed: int | None, preferred: int) -> int:
         """`fixed` if a setting gave it (PortTakenError when in use), else the first free one from `preferred` on;
-        `preferred` 0 leaves the choice to the system."""
+        `preferred` 0 takes any."""
         if fixed is not None:
             if not self._reserve(fixed):
                 raise PortTakenError(fixed, setting)

@@ -9,4 +9,7 @@ from infra.roles import ROLES
 def own_ports() -> dict[str, str]:
     """The environment of the caller, with a port of its own for every role and for Temporal."""
     names = [*(role.upper() for role in ROLES), "TEMPORAL", "TEMPORAL_UI"]
-    return {**os.environ, **{f"REIS_{name}_PORT": str(any_free()) for name in names}}
+    chosen: set[int] = set()
+    while len(chosen) < len(names):
+        chosen.add(any_free())
+    return {**os.environ, **{f"REIS_{name}_PORT": str(port) for name, port in zip(names, chosen, strict=True)}}
