@@ -55,6 +55,11 @@ class Duration:
         """An upper bound of its length: months count 31 days, and an hour of clock change is left out."""
         return timedelta(days=abs(self.months) * 31 + abs(self.days), seconds=abs(self.seconds))
 
+    @property
+    def shortest(self) -> timedelta:
+        """A lower bound of its length: months count 28 days, and an hour of clock change is left out."""
+        return timedelta(days=abs(self.months) * 28 + abs(self.days), seconds=abs(self.seconds))
+
     def __str__(self) -> str:
         return self.text
 

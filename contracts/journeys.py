@@ -14,6 +14,8 @@ from contracts.base import Wire
 WORKFLOW = "Enrolment"
 SIGNAL_MATCHED = "matched"
 SIGNAL_INTERRUPT = "interrupt"
+SIGNAL_REFRESH = "refresh"
+SIGNAL_MOVE = "move"
 TASK_QUEUE = "reis"
 
 
@@ -42,6 +44,24 @@ class InterruptSignal(Wire):
 
     reason: Literal["exit", "goal", "ended"]
     event_id: str
+
+
+class RefreshSignal(Wire):
+    """What a wait rests on has changed (a date, the definition, the end of a pause): ask the service again."""
+
+    step: str
+    visit: int
+
+
+class MoveSignal(Wire):
+    """The enrolment goes on in the version of this content hash, at `step`; None: where it is.
+
+    `offset` is the highest visit that was decided so far.
+    """
+
+    journey: str
+    step: str | None = None
+    offset: int = 0
 
 
 class StepItem(Wire):

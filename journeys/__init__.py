@@ -2,14 +2,14 @@
 
 from journeys.check import Catalog, check
 from journeys.cursor import Cursor
-from journeys.engine import Effect, Finish, Perform, advance, plan, start
+from journeys.engine import Effect, Finish, Perform, advance, plan, resume, start
 from journeys.errors import JourneyError, JourneysError, OutcomeMismatch, UnknownStep
 from journeys.index import JourneyIndex, Place
 from journeys.model import Journey, Step
 from journeys.parse import content_hash, parse_journey
 from journeys.refs import MISSING, Missing, Reference, parse_ref, resolve
 from journeys.schema import journey_schema
-from journeys.splitting import choose
+from journeys.splitting import choose, draw
 
 __all__ = [
     "MISSING",
@@ -32,10 +32,12 @@ __all__ = [
     "check",
     "choose",
     "content_hash",
+    "draw",
     "journey_schema",
     "parse_journey",
     "parse_ref",
     "plan",
     "resolve",
+    "resume",
     "start",
 ]

@@ -8,20 +8,31 @@ from journeys.flow import reachable
 from journeys.index import JourneyIndex
 from journeys.model import (
     Branch,
+    Call,
+    ConditionPath,
     DateRef,
+    EmitEvent,
+    EntryBySchedule,
     EventPath,
     Journey,
     MessagePath,
+    OnCondition,
+    ReentryAfter,
+    SegmentEnteredPath,
+    SegmentLeftPath,
     Send,
     Split,
+    StartJourney,
     Wait,
     WaitFor,
+    WaitPath,
 )
 
 
 def step_problems(journey: Journey) -> Iterator[Problem]:
     """Every finding of this kind."""
     index = journey.index
+    yield from _not_yet(journey)
     for step_id, step in index.steps.items():
         path = index.places[step_id].path
         match step:
@@ -44,6 +55,27 @@ def step_problems(journey: Journey) -> Iterator[Problem]:
         yield Problem(path="$.goal.within", message="leaves no time for the goal", remedy="write a positive duration")
     if journey.zone is not None:
         yield from _zone(journey.zone)
+
+
+def _not_yet(journey: Journey) -> Iterator[Problem]:
+    """What the services cannot carry out yet must not be published."""
+    for step_id, step in journey.index.steps.items():
+        path = journey.index.places[step_id].path
+        if isinstance(step, Call | EmitEvent) or (isinstance(step, StartJourney) and (step.wait or step.properties is not None)):
+            yield Problem(path=f"{path}.type", message=f"{step.type} is not carried out yet", remedy="leave it out")
+        if isinstance(step, WaitFor):
+            for position, way in enumerate(step.paths):
+                if isinstance(way, SegmentEnteredPath | SegmentLeftPath | ConditionPath):
+                    here = f"{path}.paths[{position}]"
+                    yield Problem(path=here, message="only events and messages are waited for yet", remedy="leave it out")
+    entry = journey.entry
+    if isinstance(entry, EntryBySchedule):
+        yield Problem(path="$.entry.schedule", message="schedules are not carried out yet", remedy="enter by a segment")
+    if entry.only_if is not None or entry.caps is not None or isinstance(entry.reentry, ReentryAfter):
+        yield Problem(path="$.entry", message="only_if, caps and windows are not kept yet", remedy="leave them out")
+    for position, rule in enumerate(journey.exit_when):
+        if isinstance(rule, OnCondition):
+            yield Problem(path=f"$.exit_when[{position}]", message="conditions do not end it yet", remedy="name a trait")
 
 
 def _path_ids(path: str, ids: Iterable[str]) -> Iterator[Problem]:
@@ -111,7 +143,7 @@ def _wait_for(index: JourneyIndex, path: str, step: WaitFor) -> Iterator[Problem
         yield Problem(path=f"{path}.timeout.until", message=message, remedy=remedy, severity="warning")
 
 
-def _same_trigger(one: EventPath | MessagePath, other: EventPath | MessagePath) -> bool:
+def _same_trigger(one: WaitPath, other: WaitPath) -> bool:
     if isinstance(one, EventPath) and isinstance(other, EventPath):
         return one.event == other.event and (one.where == other.where or other.where is None)
     if isinstance(one, MessagePath) and isinstance(other, MessagePath):

@@ -14,6 +14,8 @@ class Cursor(BaseModel):
     """How often each step that can come again was entered; a step that is not here, once."""
     loops: dict[str, int] = Field(default_factory=dict)
     """Completed rounds of the repetitions that the position lies in."""
+    offset: int = 0
+    """Visits are counted from here: above every visit that was decided before somebody or a migration moved the enrolment."""
     event_id: str | None = None
     """The event that woke the last path, for references to `event`."""
     finished: str | None = None
@@ -22,4 +24,4 @@ class Cursor(BaseModel):
     @property
     def visit(self) -> int:
         """Which visit of its step this is, from 1."""
-        return self.visits.get(self.step, 1) if self.step else 0
+        return self.offset + self.visits.get(self.step, 1) if self.step else 0

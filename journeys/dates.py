@@ -27,7 +27,8 @@ def told_by(*keys: str) -> Discriminator:
     def tag(value: object) -> str | None:
         if isinstance(value, dict):
             return next((f"<{key}>" for key in keys if key in value), None)
-        return next((f"<{key}>" for key in keys if key in getattr(type(value), "model_fields", ())), None)
+        fields = getattr(type(value), "model_fields", ())
+        return next((f"<{key}>" for key in keys if key in fields or f"{key}_" in fields), None)
 
     return Discriminator(tag, custom_error_type="keys", custom_error_message=f"needs one of the keys {', '.join(keys)}")
 

@@ -8,6 +8,8 @@ from journeys.cursor import Cursor
 from journeys.errors import OutcomeMismatch, UnknownStep
 from journeys.model import (
     Branch,
+    Call,
+    EmitEvent,
     Exit,
     Journey,
     Jump,
@@ -26,6 +28,7 @@ from journeys.outcome import (
     Done,
     Ended,
     Matched,
+    Moved,
     Outcome,
     PastDue,
     Sleep,
@@ -61,6 +64,25 @@ def start(journey: Journey) -> Cursor:
     return _move(journey, Cursor(), journey.index.first)
 
 
+def resume(journey: Journey, cursor: Cursor, step: str | None, offset: int) -> Cursor:
+    """The cursor of somebody whom a migration or a person has moved to `step`; None: who stays, but in another version.
+
+    `offset` is the highest visit that was decided so far: what comes is decided anew. Raises UnknownStep.
+    """
+    if step is not None:
+        return _move(journey, Cursor(offset=offset, event_id=cursor.event_id), step)
+    if cursor.step is None:
+        return cursor
+    parents = journey.index.places[_step(journey, cursor.step).id].parents
+    return Cursor(
+        step=cursor.step,
+        visits={cursor.step: cursor.visit - offset},
+        loops={name: cursor.loops.get(name, 0) for name in parents if isinstance(journey.index.steps[name], Repeat)},
+        offset=offset,
+        event_id=cursor.event_id,
+    )
+
+
 def plan(journey: Journey, cursor: Cursor) -> Effect:
     """What to do next. Raises UnknownStep where the cursor's step is not in the journey."""
     if cursor.step is None:
@@ -73,20 +95,30 @@ def advance(journey: Journey, cursor: Cursor, outcome: Outcome, now: datetime) -
     """The cursor after an outcome that came at `now`.
 
     An outcome that only says how long to wait (Sleep, Deferred, Waiting without a match) leaves the cursor where it is, as does
-    Woke after a deferred send: then the service is asked again. A finished cursor stays finished, whatever comes late.
+    Woke after a deferral: then the service is asked again. A finished cursor stays finished, whatever comes late.
     Raises OutcomeMismatch where the outcome cannot come from this step, UnknownStep where the step or a target does not exist.
     """
     if cursor.step is None:
         return cursor
     if isinstance(outcome, Ended):
         return _finish(cursor, outcome.reason)
+    if isinstance(outcome, Moved):
+        return _move(journey, cursor, outcome.target)
+    if isinstance(outcome, Deferred):
+        return cursor
     step = _step(journey, cursor.step)
     after = journey.index.places[step.id].successor
     match step, outcome:
-        case (Send() | UpdateProfile() | StartJourney(), Done()):
+        case (Send() | UpdateProfile() | EmitEvent() | StartJourney(), Done()):
             return _move(journey, cursor, after)
-        case (Send(), Deferred() | Woke()):
+        case (Send() | UpdateProfile() | EmitEvent() | StartJourney() | Call(), Woke()):
             return cursor
+        case (Call() | StartJourney(), Waiting(matched=None)):
+            return cursor
+        case (Call() | StartJourney(), Waiting(matched=match)) if match is not None:
+            return _answered(journey, cursor, step, outcome.kind, match.path)
+        case (Call() | StartJourney(), Matched()):
+            return _answered(journey, cursor, step, outcome.kind, outcome.path)
         case (Wait(), Done() | Woke()):
             return _move(journey, cursor, after)
         case (Wait(), Sleep()):
@@ -131,6 +163,17 @@ def _matched(journey: Journey, cursor: Cursor, step: WaitFor, kind: str, path_id
     raise OutcomeMismatch(step.id, kind, f"no path {path_id!r}")
 
 
+def _answered(journey: Journey, cursor: Cursor, step: Call | StartJourney, kind: str, path_id: str) -> Cursor:
+    after = journey.index.places[step.id].successor
+    match step, path_id:
+        case (Call(), "ok") | (StartJourney(), "ended"):
+            return _move(journey, cursor, after)
+        case (Call(), "failed"):
+            return _move(journey, cursor, journey.index.enter(step.on_failure, step.id))
+        case _:
+            raise OutcomeMismatch(step.id, kind, f"no path {path_id!r}")
+
+
 def _chose(journey: Journey, cursor: Cursor, step: Branch | Split, outcome: Chose) -> Cursor:
     for path in step.paths:
         if path.id == outcome.path:
@@ -170,12 +213,12 @@ def _move(journey: Journey, cursor: Cursor, target: str | None) -> Cursor:
             case _:
                 if step.id in index.recurring:
                     visits[step.id] = visits.get(step.id, 0) + 1
-                return Cursor(step=step.id, visits=visits, loops=loops, event_id=event_id)
+                return Cursor(step=step.id, visits=visits, loops=loops, offset=cursor.offset, event_id=event_id)
     return _finish(cursor, COMPLETED)
 
 
 def _finish(cursor: Cursor, reason: str) -> Cursor:
-    return Cursor(event_id=cursor.event_id, finished=reason)
+    return Cursor(offset=cursor.offset, event_id=cursor.event_id, finished=reason)
 
 
 def _step(journey: Journey, step_id: str) -> Step:

@@ -6,6 +6,8 @@ from typing import assert_never
 from journeys.index import JourneyIndex
 from journeys.model import (
     Branch,
+    Call,
+    EmitEvent,
     Exit,
     GoTo,
     Jump,
@@ -28,8 +30,11 @@ def followers(index: JourneyIndex, step: Step) -> Iterator[str]:
 def _followers(index: JourneyIndex, step: Step) -> Iterator[str | None]:
     after = index.places[step.id].successor
     match step:
-        case Send() | UpdateProfile() | StartJourney():
+        case Send() | UpdateProfile() | EmitEvent() | StartJourney():
             yield after
+        case Call():
+            yield after
+            yield index.enter(step.on_failure, step.id)
         case Wait():
             if isinstance(step.if_past, GoTo):
                 yield step.if_past.goto

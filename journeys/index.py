@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from journeys.model import Branch, Journey, Repeat, Split, Step, WaitFor
+from journeys.model import Branch, Call, Journey, Repeat, Split, Step, WaitFor
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,8 @@ def lists(step: Step) -> Iterator[tuple[str, tuple[Step, ...]]]:
                 yield f".paths[{position}].steps", share.steps
         case Repeat():
             yield ".steps", step.steps
+        case Call():
+            yield ".on_failure", step.on_failure
         case _:
             return
 

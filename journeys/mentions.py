@@ -1,26 +1,37 @@
 """Where a journey mentions traits, events, segments and references."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+from pydantic import JsonValue
 
 from conditions.model import Filter, Ref
 from conditions.references import References, filter_references, references
 from journeys.model import (
     Branch,
+    Call,
+    ConditionPath,
     DateRef,
+    EmitEvent,
     EntryByEvent,
+    EntryBySchedule,
     EntryBySegment,
     EventPath,
     Journey,
+    OnCondition,
     OnEvent,
     OnSegmentEntered,
     OnSegmentLeft,
     Repeat,
+    SegmentEnteredPath,
+    SegmentLeftPath,
     Send,
+    StartJourney,
     Step,
     Until,
     UpdateProfile,
+    Value,
     Wait,
     WaitFor,
 )
@@ -54,6 +65,8 @@ def mentions(journey: Journey) -> Iterator[Mention]:
                 yield Mention(f"{path}.segment_entered", References(segments=frozenset({rule.segment_entered})), "registered")
             case OnSegmentLeft():
                 yield Mention(f"{path}.segment_left", References(segments=frozenset({rule.segment_left})), "registered")
+            case OnCondition():
+                yield Mention(f"{path}.if", references(rule.if_), "registered")
             case _:
                 yield Mention(path, references(rule), "registered")
     if journey.goal is not None:
@@ -68,8 +81,12 @@ def _entry(journey: Journey) -> Iterator[Mention]:
             yield _event("$.entry", journey.entry.event, journey.entry.where, "entry", None)
         case EntryBySegment():
             yield Mention("$.entry.segment_entered", References(segments=frozenset({journey.entry.segment_entered})), "entry")
+        case EntryBySchedule():
+            yield Mention("$.entry.segment", References(segments=frozenset({journey.entry.segment})), "entry")
         case _:
             pass
+    if journey.entry.only_if is not None:
+        yield Mention("$.entry.only_if", references(journey.entry.only_if), "key")
     if journey.entry.key is not None:
         yield Mention("$.entry.key", References(refs=frozenset({journey.entry.key})), "key")
 
@@ -82,8 +99,19 @@ def _step(path: str, step: Step) -> Iterator[Mention]:
             yield from _until(f"{path}.until", step.until, step.id)
         case WaitFor():
             for position, way in enumerate(step.paths):
-                if isinstance(way, EventPath):
-                    yield _event(f"{path}.paths[{position}]", way.event, way.where, "step", step.id)
+                here = f"{path}.paths[{position}]"
+                match way:
+                    case EventPath():
+                        yield _event(here, way.event, way.where, "step", step.id)
+                    case SegmentEnteredPath():
+                        segments = frozenset({way.segment_entered})
+                        yield Mention(f"{here}.segment_entered", References(segments=segments), "step", step.id)
+                    case SegmentLeftPath():
+                        yield Mention(f"{here}.segment_left", References(segments=frozenset({way.segment_left})), "step", step.id)
+                    case ConditionPath():
+                        yield Mention(f"{here}.if", references(way.if_), "step", step.id)
+                    case _:
+                        pass
             if step.timeout is not None:
                 yield from _until(f"{path}.timeout.until", step.timeout.until, step.id)
         case Branch():
@@ -93,11 +121,36 @@ def _step(path: str, step: Step) -> Iterator[Mention]:
             if step.until is not None:
                 yield Mention(f"{path}.until", references(step.until), "step", step.id)
         case UpdateProfile():
-            for trait, value in step.set.items():
-                if isinstance(value, Ref):
-                    yield Mention(f'{path}.set["{trait}"]', References(refs=frozenset({value.ref})), "step", step.id)
+            yield from _values(f"{path}.set", step.set, step.id)
+        case EmitEvent():
+            yield from _values(f"{path}.properties", step.properties, step.id)
+        case StartJourney():
+            yield from _values(f"{path}.properties", step.properties or {}, step.id)
+        case Call():
+            for where, ref in _refs_in(step.body, f"{path}.body"):
+                yield Mention(where, References(refs=frozenset({ref})), "step", step.id)
         case _:
             return
+
+
+def _values(path: str, values: Mapping[str, Value], step: str) -> Iterator[Mention]:
+    for name, value in values.items():
+        if isinstance(value, Ref):
+            yield Mention(f'{path}["{name}"]', References(refs=frozenset({value.ref})), "step", step)
+
+
+def _refs_in(body: JsonValue, path: str) -> Iterator[tuple[str, str]]:
+    """The references in a call's body, each with its JSON path."""
+    if isinstance(body, dict):
+        ref = body.get("ref")
+        if isinstance(ref, str) and len(body) == 1:
+            yield path, ref
+            return
+        for name, part in body.items():
+            yield from _refs_in(part, f'{path}["{name}"]')
+    elif isinstance(body, list):
+        for position, part in enumerate(body):
+            yield from _refs_in(part, f"{path}[{position}]")
 
 
 def _until(path: str, until: Until | None, step: str) -> Iterator[Mention]:

@@ -51,7 +51,10 @@ class PastDue(_Outcome):
 
 
 class Waiting(_Outcome):
-    """A `wait_for` is registered; `matched` where the look back already found something, `wake_at` where it times out."""
+    """A `wait_for` is registered, a call or another journey is under way; a signal will tell.
+
+    `matched` where it is known already (the look back found something), `wake_at` where it times out.
+    """
 
     kind: Literal["waiting"] = "waiting"
     wake_at: AwareDatetime | None = None
@@ -60,11 +63,18 @@ class Waiting(_Outcome):
 
 
 class Deferred(_Outcome):
-    """A send that must wait (quiet hours, caps): ask again then."""
+    """A step that must wait (a send in quiet hours or over its caps, anything while the journey is paused): ask again then."""
 
     kind: Literal["deferred"] = "deferred"
     wake_at: AwareDatetime
     confirm: bool = False
+
+
+class Moved(_Outcome):
+    """The enrolment goes on at another step: the policy of a wait that came due during a pause says so."""
+
+    kind: Literal["moved"] = "moved"
+    target: str
 
 
 class Ended(_Outcome):
@@ -88,7 +98,7 @@ class Woke(_Outcome):
 
 
 class Matched(_Outcome):
-    """A signal told the shell that a path of the `wait_for` is taken."""
+    """A signal: a path of the `wait_for` is taken, or a call (`ok`, `failed`) or a started journey (`ended`) has ended."""
 
     kind: Literal["matched"] = "matched"
     path: str
@@ -101,10 +111,12 @@ class TimedOut(_Outcome):
     kind: Literal["timed_out"] = "timed_out"
 
 
-ServiceOutcome = Annotated[Done | Chose | Sleep | PastDue | Waiting | Deferred | Ended | TimedOut | Later, Discriminator("kind")]
+ServiceOutcome = Annotated[
+    Done | Chose | Sleep | PastDue | Waiting | Deferred | Moved | Ended | TimedOut | Later, Discriminator("kind")
+]
 """What the journeys service answers for a step."""
 Outcome = Annotated[
-    Done | Chose | Sleep | PastDue | Waiting | Deferred | Ended | Woke | Matched | TimedOut, Discriminator("kind")
+    Done | Chose | Sleep | PastDue | Waiting | Deferred | Moved | Ended | Woke | Matched | TimedOut, Discriminator("kind")
 ]
 """Everything `advance` understands."""
 

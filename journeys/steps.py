@@ -51,6 +51,8 @@ class Wait(StepBase):
     type: Literal["wait"]
     for_: Duration | None = Field(default=None, alias="for")
     """Counted from entering the step; days and longer on the person's wall clock."""
+    between: tuple[Duration, Duration] | None = None
+    """A random time from the first to the second, counted as `for` is; drawn once for each visit."""
     until: Until | None = None
     """A date, or a reference to one."""
     offset: Duration | None = None
@@ -66,8 +68,10 @@ class Wait(StepBase):
 
     @model_validator(mode="after")
     def _one_measure(self) -> Self:
-        if (self.for_ is None) == (self.until is None):
-            raise wrong("a wait needs either 'for' or 'until'", "write one of them")
+        if sum(measure is not None for measure in (self.for_, self.between, self.until)) != 1:
+            raise wrong("a wait needs one of 'for', 'between' and 'until'", "write one of them")
+        if self.between is not None and (self.between[0].is_negative or self.between[0].shortest > self.between[1].longest):
+            raise wrong("'between' ends before it begins", "write the shorter duration first")
         if self.for_ is not None and self.for_.is_negative:
             raise wrong("a wait cannot take less than no time", "write a positive 'for'")
         if self.offset is not None and self.until is None:
@@ -99,7 +103,41 @@ class MessagePath(Node):
     steps: "tuple[Step, ...]" = ()
 
 
-WaitPath = Annotated[Annotated[EventPath, Tag("<event>")] | Annotated[MessagePath, Tag("<message>")], told_by("event", "message")]
+class SegmentEnteredPath(Node):
+    """Taken when the person becomes a member."""
+
+    id: StepId
+    segment_entered: Name
+    """Key of the segment."""
+    steps: "tuple[Step, ...]" = ()
+
+
+class SegmentLeftPath(Node):
+    """Taken when the person is a member no longer."""
+
+    id: StepId
+    segment_left: Name
+    """Key of the segment."""
+    steps: "tuple[Step, ...]" = ()
+
+
+class ConditionPath(Node):
+    """Taken as soon as the condition holds, at once if it holds already."""
+
+    id: StepId
+    if_: Condition = Field(alias="if")
+    """Asked on arrival, whenever something it looks at changes, and when time alone changes the answer."""
+    steps: "tuple[Step, ...]" = ()
+
+
+WaitPath = Annotated[
+    Annotated[EventPath, Tag("<event>")]
+    | Annotated[MessagePath, Tag("<message>")]
+    | Annotated[SegmentEnteredPath, Tag("<segment_entered>")]
+    | Annotated[SegmentLeftPath, Tag("<segment_left>")]
+    | Annotated[ConditionPath, Tag("<if>")],
+    told_by("event", "message", "segment_entered", "segment_left", "if"),
+]
 
 
 class Timeout(Node):
@@ -174,6 +212,8 @@ class Split(StepBase):
     type: Literal["split"]
     paths: tuple[SplitPath, ...] = Field(min_length=1)
     """The shares."""
+    experiment: Name | None = None
+    """Name of the experiment; splits of the same name with the same shares divide people alike, in every journey."""
 
 
 class Repeat(StepBase):
@@ -197,14 +237,56 @@ def _set_tag(value: object) -> str:
     return "<ref>" if isinstance(value, Ref) or (isinstance(value, dict) and "ref" in value) else "<constant>"
 
 
+Value = Annotated[Annotated[Ref, Tag("<ref>")] | Annotated[JsonValue, Tag("<constant>")], Discriminator(_set_tag)]
+
+
 class UpdateProfile(StepBase):
     """Writes traits."""
 
     type: Literal["update_profile"]
-    set: dict[
-        Path, Annotated[Annotated[Ref, Tag("<ref>")] | Annotated[JsonValue, Tag("<constant>")], Discriminator(_set_tag)]
-    ] = Field(min_length=1)
+    set: dict[Path, Value] = Field(min_length=1)
     """Dotted trait to value or `{"ref": …}`; a reference that leads nowhere writes nothing."""
+
+
+class EmitEvent(StepBase):
+    """Tracks an event about the person, as if a client had sent it."""
+
+    type: Literal["emit_event"]
+    event: Name
+    """The event's name."""
+    properties: dict[Name, Value] = Field(default_factory=dict)
+    """Property to value or `{"ref": …}`; a reference that leads nowhere leaves its property out."""
+
+
+class Retry(Node):
+    """How often to try again, and how long to pause: the pause doubles from `first` up to `longest`."""
+
+    attempts: Annotated[int, Strict(), Field(ge=1, le=50)] = 5
+    """Tries in all."""
+    first: Duration = Duration.parse("PT10S")
+    """Pause after the first failure."""
+    longest: Duration = Duration.parse("PT1H")
+    """No pause is longer."""
+
+
+class Call(StepBase):
+    """Calls a web service; the answer is `results.ID.status`, `results.ID.headers` and `results.ID.body` from then on."""
+
+    type: Literal["call"]
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
+    """HTTP method."""
+    url: Annotated[str, Field(min_length=1, max_length=2000, pattern=r"^https?://")]
+    """Address; a Liquid template."""
+    headers: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")], str] = Field(default_factory=dict)
+    """Header to Liquid template; `{{ secrets.NAME }}` stands for a secret of the settings."""
+    body: JsonValue = None
+    """Sent as JSON: texts are Liquid templates, `{"ref": …}` stands for the value itself."""
+    timeout: Duration = Duration.parse("PT10S")
+    """For one try; a minute at most."""
+    retry: Retry = Retry()
+    """When the service does not answer, or answers 408, 425, 429 or 5xx."""
+    on_failure: "tuple[Step, ...]" = ()
+    """Steps when no try succeeded, or the answer is another 4xx; then the flow goes on behind this step."""
 
 
 class StartJourney(StepBase):
@@ -213,14 +295,10 @@ class StartJourney(StepBase):
     type: Literal["start_journey"]
     journey: Key
     """Key of the other journey."""
+    properties: dict[Name, Value] | None = None
+    """What the other journey sees as `entry.properties`: value or `{"ref": …}`; this journey's own where left out."""
     wait: bool = False
-    """Only `false` so far: this journey goes on at once."""
-
-    @model_validator(mode="after")
-    def _does_not_wait(self) -> Self:
-        if self.wait:
-            raise wrong("waiting for a started journey is not supported yet", 'write "wait": false, or leave it out')
-        return self
+    """Whether to go on only when the other journey has ended: `results.ID.reason` and `results.ID.goal_reached` say how."""
 
 
 class Exit(StepBase):
@@ -252,6 +330,8 @@ Step = Annotated[
     | Annotated[Split, Tag("<split>")]
     | Annotated[Repeat, Tag("<repeat>")]
     | Annotated[UpdateProfile, Tag("<update_profile>")]
+    | Annotated[EmitEvent, Tag("<emit_event>")]
+    | Annotated[Call, Tag("<call>")]
     | Annotated[StartJourney, Tag("<start_journey>")]
     | Annotated[Exit, Tag("<exit>")]
     | Annotated[Jump, Tag("<goto>")],
@@ -259,5 +339,8 @@ Step = Annotated[
 ]
 
 
-for _model in (EventPath, MessagePath, Timeout, WaitFor, BranchPath, Branch, SplitPath, Split, Repeat):
+for _model in (
+    *(EventPath, MessagePath, SegmentEnteredPath, SegmentLeftPath, ConditionPath, Timeout, WaitFor),
+    *(BranchPath, Branch, SplitPath, Split, Repeat, Call),
+):
     _model.model_rebuild()

@@ -78,13 +78,16 @@ def anchor_of(until: Until | None, value: JsonValue, zone: tzinfo | str) -> date
 
 
 def resolve_wait(
-    step: Wait, *, entered_at: datetime, now: datetime, anchor: datetime | None, zone: tzinfo | str
+    step: Wait, *, entered_at: datetime, now: datetime, anchor: datetime | None, zone: tzinfo | str, drawn: float = 0.0
 ) -> Instant | Past:
-    """When a wait that was entered at `entered_at` ends.
+    """When a wait that was entered at `entered_at` ends. `drawn` (0 up to 1) says where in `between`.
 
     `anchor` is the date of `until` (see `anchor_of`), None where it is missing: then the reference's default stands in. The order
     is: duration or offset, then `at` on the resulting local date, then forward to the window's next opening.
     """
+    if step.between is not None:
+        first, last = (add(entered_at, end, _zone(zone)) for end in step.between)
+        anchor = first + (last - first) * drawn
     due = _due(step.for_, step.until, step.offset, step.at, entered_at, anchor, _zone(zone))
     if due is not None and step.window is not None:
         due = next_opening(step.window, due, _zone(zone))

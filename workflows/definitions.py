@@ -87,5 +87,6 @@ class PinnedEnrolment:
         return cls(given.enrolment_id, given.journey, definitions.get(given.journey), carried)
 
     def again(self, state: EnrolmentState) -> EnrolmentInput:
-        """The input of the run that continues this one."""
-        return EnrolmentInput(enrolment_id=self.enrolment_id, journey=self.digest, carried=state.carried())
+        """The input of the run that continues this one, in the version that the enrolment is moved to, if it is."""
+        digest = self.digest if state.move_to is None else state.move_to.journey
+        return EnrolmentInput(enrolment_id=self.enrolment_id, journey=digest, carried=state.carried())

@@ -9,17 +9,21 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
-from journeys.engine import Finish, Perform, advance, plan, start
+from journeys.engine import Finish, Perform, advance, plan, resume, start
 
 with workflow.unsafe.imports_passed_through():
     from activities.enrolments import EnrolmentActivities
     from contracts.journeys import (
         SIGNAL_INTERRUPT,
         SIGNAL_MATCHED,
+        SIGNAL_MOVE,
+        SIGNAL_REFRESH,
         WORKFLOW,
         FinishItem,
         InterruptSignal,
         MatchedSignal,
+        MoveSignal,
+        RefreshSignal,
         StepItem,
     )
     from journeys.outcome import Deferred, Done, Matched, Outcome, Sleep, TimedOut, Waiting, Woke
@@ -52,12 +56,15 @@ class EnrolmentWorkflow:
     @workflow.init
     def __init__(self, enrolment: PinnedEnrolment) -> None:
         self._enrolment = enrolment
-        self._state = enrolment.carried or EnrolmentState(cursor=start(enrolment.journey))
+        self._state = state = enrolment.carried or EnrolmentState(cursor=start(enrolment.journey))
+        if (move := state.move_to) is not None:
+            state.moved(resume(enrolment.journey, state.cursor, move.step, move.offset))
 
     @workflow.run
     async def run(self, enrolment: PinnedEnrolment) -> str:
         state, journey = self._state, enrolment.journey
         while isinstance(effect := self._plan(), Perform):
+            self._begin_anew_if_moved()
             outcome = await (self._wait(effect, state.pending) if state.pending else self._perform(effect))
             if outcome is None:
                 continue
@@ -78,6 +85,14 @@ class EnrolmentWorkflow:
     def interrupt(self, signal: InterruptSignal) -> None:
         self._state.stop(signal)
 
+    @workflow.signal(name=SIGNAL_REFRESH)
+    def refresh(self, signal: RefreshSignal) -> None:
+        self._state.refresh(signal)
+
+    @workflow.signal(name=SIGNAL_MOVE)
+    def move(self, signal: MoveSignal) -> None:
+        self._state.move_to = signal
+
     def _plan(self) -> Perform | Finish:
         if self._state.interrupt is not None:
             return Finish(self._state.interrupt.reason)
@@ -87,16 +102,19 @@ class EnrolmentWorkflow:
         """What the wait came to; None when there is something else to look at first."""
         state = self._state
         begun = workflow.info().get_current_history_length()
-        await _until(lambda: state.interrupt or state.match or _history_is_long(since=begun), pending)
-        if state.interrupt is not None:
+        await _until(
+            lambda: state.interrupt or state.move_to or state.match or state.must_ask or _history_is_long(since=begun), pending
+        )
+        if state.interrupt is not None or state.move_to is not None:
             return None
         self._continue_as_new_if_long(since=begun)
         if (signal := state.match) is not None:
             return Matched(path=signal.path, event_id=signal.event_id)
+        asked, state.refreshed = state.must_ask, None
         if pending.kind == "deferred":
             state.pending = None
             return None
-        if pending.confirm:
+        if pending.confirm or asked:
             answer = await self._perform(effect, confirm=True)
             match answer:
                 case Done() | Woke() | TimedOut():
@@ -148,6 +166,11 @@ class EnrolmentWorkflow:
         if is_cancelled_exception(error):
             raise error
         self._continue_as_new_if_long()
+
+    def _begin_anew_if_moved(self) -> None:
+        """Another version's definition comes with the input of another run."""
+        if self._state.move_to is not None:
+            workflow.continue_as_new(self._enrolment.again(self._state))
 
     def _continue_as_new_if_long(self, since: int = 0) -> None:
         """Signals are taken without waiting for anything, so those that have arrived are in the state."""

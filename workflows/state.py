@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue
 
-from contracts.journeys import InterruptSignal, MatchedSignal
+from contracts.journeys import InterruptSignal, MatchedSignal, MoveSignal, RefreshSignal
 from journeys.cursor import Cursor
 from journeys.outcome import Deferred, Matched, Outcome, Sleep, TimedOut, Waiting
 
@@ -52,6 +52,8 @@ class EnrolmentState(BaseModel):
     matched: list[MatchedSignal] = []
     passed: dict[str, int] = {}
     interrupt: InterruptSignal | None = None
+    refreshed: RefreshSignal | None = None
+    move_to: MoveSignal | None = None
 
     def carried(self) -> dict[str, JsonValue]:
         """As plain JSON."""
@@ -67,12 +69,26 @@ class EnrolmentState(BaseModel):
         """The first reason to stop is the reason."""
         self.interrupt = self.interrupt or signal
 
+    def refresh(self, signal: RefreshSignal) -> None:
+        """The newest counts; one for another step or visit is for a wait that is over or not yet begun."""
+        self.refreshed = signal
+
+    @property
+    def must_ask(self) -> bool:
+        """Whether what the wait at the cursor rests on has changed since it was asked about."""
+        signal = self.refreshed
+        return signal is not None and (signal.step, signal.visit) == (self.cursor.step, self.cursor.visit)
+
     @property
     def match(self) -> MatchedSignal | None:
         """The signal that ends the wait at the cursor, if it came."""
         if self.cursor.step is None or self.pending is None or self.pending.kind != "wait_for":
             return None
         return self._kept(self.cursor.step, self.cursor.visit)
+
+    def moved(self, cursor: Cursor) -> None:
+        """In another version or at another step from here on; a wait that stays is asked about again."""
+        self.cursor, self.pending, self.refreshed, self.move_to = cursor, None, None, None
 
     def move(self, cursor: Cursor, outcome: Outcome) -> None:
         """On to another position; a `wait_for` that ends with this outcome takes no more signals."""

@@ -14,10 +14,12 @@ from contracts.channels import Channel, Fallback, SendRequest
 from contracts.profiles import ProfileUpdate
 from contracts.segments import EvaluatedItem, EvaluateItem
 from infra.clock import Clock
-from journeys import MISSING, choose, resolve
+from journeys import MISSING, choose, draw, resolve
 from journeys.model import (
     Branch,
+    Call,
     DateRef,
+    EmitEvent,
     EventPath,
     Exit,
     Jump,
@@ -77,6 +79,8 @@ class Decider:
                 return await self._update(case, case.step)
             case StartJourney():
                 return await self._start_journey(case, case.step, current)
+            case EmitEvent() | Call():
+                raise TypeError("not carried out yet, and therefore not published")
             case Exit() | Jump():
                 return self._ruling(case, "done", {"kind": "done"}, {})
             case _:
@@ -127,7 +131,8 @@ class Decider:
         anchor = dated.anchor(step.until)
         if anchor is None and isinstance(step.until, DateRef) and step.until.default is not None:
             seen["default"] = str(step.until.default.after)
-        found = resolve_wait(step, entered_at=now, now=now, anchor=anchor, zone=dated.zone)
+        drawn = draw(case.enrolment.id, step.id, case.visit) if step.between is not None else 0.0
+        found = resolve_wait(step, entered_at=now, now=now, anchor=anchor, zone=dated.zone, drawn=drawn)
         if isinstance(found, Past):
             seen["due"] = found.due.isoformat() if found.due else None
             return self._ruling(case, "past_due", {"kind": "past_due", "action": found.action, "target": found.target}, seen)

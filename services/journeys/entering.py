@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from journeys import MISSING, Journey, resolve
+from journeys.model import ReentryAfter
 from services.journeys.facts import traits_context
 from services.journeys.listeners import Listener, for_enrolment, register
 from services.journeys.outgoing import Outgoing, write
@@ -105,6 +106,8 @@ def _refusal(journey: Journey, known: _Past) -> str | None:
             return "is still under way, and re-entry is 'when-finished'" if known.running else None
         case "always":
             return None
+        case ReentryAfter():
+            raise TypeError("not carried out yet, and therefore not published")
         case _:
             assert_never(journey.entry.reentry)
 

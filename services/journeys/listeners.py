@@ -19,7 +19,18 @@ from conditions import Person, add, bind_filter, compile_filter, evaluate, parse
 from conditions.model import Condition, Filter, TraitIs
 from contracts.channels import Status
 from journeys import MISSING, Journey, resolve
-from journeys.model import EventPath, MessagePath, OnEvent, OnSegmentEntered, OnSegmentLeft, WaitFor
+from journeys.model import (
+    ConditionPath,
+    EventPath,
+    MessagePath,
+    OnCondition,
+    OnEvent,
+    OnSegmentEntered,
+    OnSegmentLeft,
+    SegmentEnteredPath,
+    SegmentLeftPath,
+    WaitFor,
+)
 
 Kind = Literal["wait", "exit", "goal"]
 Source = Literal["event", "receipt", "profile", "segment_entered", "segment_left"]
@@ -98,6 +109,8 @@ def for_enrolment(
                 listen("exit", "segment_entered", rule.segment_entered, path, None)
             case OnSegmentLeft():
                 listen("exit", "segment_left", rule.segment_left, path, None)
+            case OnCondition():
+                raise TypeError("not carried out yet, and therefore not published")
             case _:
                 assert_never(rule)
     if journey.goal is not None:
@@ -119,6 +132,8 @@ def for_wait(
                 name, condition = path.event, _bound(path.where, context)
             case MessagePath():
                 source, name, condition = "receipt", path.message, {"status": path.status}
+            case SegmentEnteredPath() | SegmentLeftPath() | ConditionPath():
+                raise TypeError("not carried out yet, and therefore not published")
             case _:
                 assert_never(path)
         found.append(Listener(enrolment_id, profile_id, "wait", source, name, step.id, visit, path.id, condition, since))

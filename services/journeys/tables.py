@@ -26,13 +26,22 @@ def _instant(*, nullable: bool = False) -> Any:
 
 
 class JourneyRow(Base, table=True):
-    """A journey by its key, and the version that new people enter."""
+    """A journey by its key, and the version that new people enter.
+
+    `state`: draft, published, paused, draining, archived. `current` is None until something is published; `draft` is a definition
+    under work, valid or not. With `canary`, that share (percent, sticky by person) of new people enters that version instead.
+    """
 
     __tablename__ = "journey"
 
     key: str = Field(primary_key=True)
-    current: str
+    current: str | None = None
     created_at: datetime = _instant()
+    state: str = Field(default="published", sa_column_kwargs={"server_default": "published"})
+    state_since: datetime | None = _instant(nullable=True)
+    draft: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    canary: str | None = None
+    canary_share: int | None = None
 
 
 class VersionRow(Base, table=True):
@@ -54,6 +63,8 @@ class EnrolmentRow(Base, table=True):
 
     `state`: running; ending (a criterion was met, the workflow has yet to say so); ended. `number` counts the
     entries of the same person with the same key. `position` is the profiles feed's cursor at entry.
+    `start_at` is when its workflow may be started (a place under the cap, the end of a pause); None: nothing holds it.
+    `parent_*` is the step of another enrolment that waits for this one's end.
     """
 
     __tablename__ = "enrolment"
@@ -61,6 +72,7 @@ class EnrolmentRow(Base, table=True):
         UniqueConstraint("journey", "profile_id", "entry_key", "number"),
         Index("enrolment_of_profile", "profile_id"),
         Index("enrolment_by_journey", "journey", "entered_at"),
+        Index("enrolment_held", "journey", "start_at", postgresql_where=text("start_at IS NOT NULL")),
     )
 
     id: UUID = Field(primary_key=True)
@@ -76,6 +88,11 @@ class EnrolmentRow(Base, table=True):
     reason: str | None = None
     ended_at: datetime | None = _instant(nullable=True)
     goal_at: datetime | None = _instant(nullable=True)
+    start_at: datetime | None = _instant(nullable=True)
+    parent_id: UUID | None = None
+    parent_step: str | None = None
+    parent_visit: int | None = None
+    cohort_id: UUID | None = Field(default=None, index=True)
 
 
 class ListenerRow(Base, table=True):
@@ -166,6 +183,132 @@ class RefusalRow(Base, table=True):
     profile_id: UUID
     reason: str
     at: datetime = _instant()
+
+
+class WatchRow(Base, table=True):
+    """A condition that ends a wait or an enrolment as soon as it holds, or a date that a wait follows (kind `date`).
+
+    It is looked at when `look_at` (our clock) has come: by time alone, or because something it mentions has changed; then
+    `position` is where the profiles feed stood. `condition` is bound.
+    """
+
+    __tablename__ = "watch"
+    __table_args__ = (
+        Index("watch_due", "look_at", postgresql_where=text("look_at IS NOT NULL")),
+        Index("watch_of_profile", "profile_id"),
+        UniqueConstraint("enrolment_id", "kind", "step", "visit", "path"),
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    enrolment_id: UUID
+    profile_id: UUID
+    kind: str
+    step: str
+    visit: int
+    path: str
+    condition: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    mentions: list[str] = Field(sa_type=JSONB)
+    look_at: datetime | None = _instant(nullable=True)
+    position: str | None = None
+    leased_until: datetime | None = _instant(nullable=True)
+
+
+class CallRow(Base, table=True):
+    """A `call` step under way: the request as rendered, and when it is tried next. Deleted when it is over."""
+
+    __tablename__ = "call"
+    __table_args__ = (Index("call_due", "next_at"),)
+
+    enrolment_id: UUID = Field(primary_key=True)
+    step: str = Field(primary_key=True)
+    visit: int = Field(primary_key=True)
+    request: dict[str, Any] = Field(sa_type=JSONB)
+    attempts: int = 0
+    next_at: datetime = _instant()
+    leased_until: datetime | None = _instant(nullable=True)
+
+
+class ResultRow(Base, table=True):
+    """What a step of an enrolment came to: what `results.STEP` refers to. The newest visit's."""
+
+    __tablename__ = "result"
+
+    enrolment_id: UUID = Field(primary_key=True)
+    step: str = Field(primary_key=True)
+    body: dict[str, Any] = Field(sa_type=JSONB)
+    at: datetime = _instant()
+
+
+class CohortRow(Base, table=True):
+    """Many people who enter together: an occurrence of a schedule in one zone, or a back-fill.
+
+    `state`: running, paused, cancelled, done. `after` is the last member taken, so that it can be taken up anywhere.
+    """
+
+    __tablename__ = "cohort"
+    __table_args__ = (UniqueConstraint("journey", "occasion"),)
+
+    id: UUID = Field(primary_key=True)
+    journey: str
+    version: str
+    occasion: str
+    segment: str | None = None
+    zone: str | None = None
+    at: datetime = _instant()
+    state: str
+    after: str | None = None
+    per_hour: int | None = None
+    taken: int = 0
+    entered: int = 0
+    refused: int = 0
+    created_at: datetime = _instant()
+    ended_at: datetime | None = _instant(nullable=True)
+
+
+class MigrationRow(Base, table=True):
+    """People of one version on their way to another. `plan` has the mapping and what happens to each group."""
+
+    __tablename__ = "migration"
+    __table_args__ = (Index("migration_of_journey", "journey"),)
+
+    id: UUID = Field(primary_key=True)
+    journey: str
+    source: str
+    target: str
+    plan: dict[str, Any] = Field(sa_type=JSONB)
+    state: str
+    after: UUID | None = None
+    stayed: int = 0
+    moved: int = 0
+    ended: int = 0
+    created_at: datetime = _instant()
+    created_by: str
+    ended_at: datetime | None = _instant(nullable=True)
+
+
+class AuditRow(Base, table=True):
+    """Who changed what, and how: append-only."""
+
+    __tablename__ = "audit"
+    __table_args__ = (Index("audit_of_journey", "journey", "id"), Index("audit_of_enrolment", "enrolment_id"))
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    at: datetime = _instant()
+    who: str
+    action: str
+    journey: str
+    enrolment_id: UUID | None = None
+    detail: dict[str, Any] = Field(sa_type=JSONB)
+
+
+class RepairRow(Base, table=True):
+    """How often the reconciler found something amiss and mended it, by kind."""
+
+    __tablename__ = "repair"
+
+    kind: str = Field(primary_key=True)
+    count: int
+    last_at: datetime = _instant()
 
 
 class MergedRow(Base, table=True):

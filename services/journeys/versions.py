@@ -59,7 +59,10 @@ class Versions:
 
     async def current(self, session: AsyncSession) -> dict[str, str]:
         """The journeys that people can enter: key → content hash, as of this transaction."""
-        return {row[0]: row[1] for row in (await session.execute(text("SELECT key, current FROM journey"))).all()}
+        return {
+            row[0]: row[1]
+            for row in (await session.execute(text("SELECT key, current FROM journey WHERE current IS NOT NULL"))).all()
+        }
 
     async def publish(
         self, definition: dict[str, Any], *, by: str, now: datetime, world: World, key: str | None = None
