@@ -1,0 +1,75 @@
+"""Publishing journeys and reading them back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body
+from pydantic import BaseModel
+from sqlalchemy import text
+
+from infra.auth import Caller, Scope, requires
+from infra.clock import Clock
+from infra.db import Database
+from infra.errors import NotFound
+from journeys import journey_schema
+from services.journeys.versions import Version, Versions
+from services.journeys.world import World
+
+
+class JourneySummary(BaseModel):
+    """A journey, its current version, and how many people are under way."""
+
+    key: str
+    version: str
+    number: int
+    name: str
+    published_at: datetime
+    running: int
+
+
+def definition_routes(versions: Versions, world: World, clock: Clock, database: Database) -> APIRouter:
+    """Publishing journeys and reading them back."""
+    router = APIRouter(tags=["journeys"])
+
+    @router.put("/v1/journeys/{key}", summary="Publish a journey")
+    async def publish(
+        caller: Annotated[Caller, requires(Scope.JOURNEYS_WRITE)],
+        key: str,
+        definition: Annotated[dict[str, Any], Body(description="The definition, see GET /v1/schema")],
+    ) -> Version:
+        """Validates the definition and makes it the version that new people enter; people under way keep theirs."""
+        return await versions.publish(definition, by=caller.name, now=clock.now(), world=world, key=key)
+
+    @router.get("/v1/journeys", summary="All journeys")
+    async def journeys(caller: Annotated[Caller, requires(Scope.JOURNEYS_READ)]) -> list[JourneySummary]:
+        """In the order of their keys."""
+        async with database.read() as session:
+            rows = await session.execute(
+                text(
+                    "SELECT j.key, j.current AS version, v.number, v.definition->>'name' AS name, v.published_at, "
+                    "(SELECT count(*) FROM enrolment e WHERE e.journey = j.key AND e.state <> 'ended') AS running "
+                    "FROM journey j JOIN version v ON v.hash = j.current ORDER BY j.key"
+                )
+            )
+            return [JourneySummary(**row) for row in rows.mappings().all()]
+
+    @router.get("/v1/journeys/{key}", summary="The current definition of a journey")
+    async def journey(caller: Annotated[Caller, requires(Scope.JOURNEYS_READ)], key: str) -> dict[str, Any]:
+        async with database.read() as session:
+            current = (await versions.current(session)).get(key)
+        if current is None:
+            raise NotFound("journey", key)
+        return await versions.definition(current)
+
+    @router.get("/v1/versions/{version}", summary="The definition of a content hash")
+    async def version(caller: Annotated[Caller, requires(Scope.JOURNEYS_READ)], version: str) -> dict[str, Any]:
+        return await versions.definition(version)
+
+    @router.get("/v1/schema", summary="JSON Schema of a journey")
+    async def schema() -> dict[str, Any]:
+        """Needs no key: editors complete journeys with it."""
+        return dict(journey_schema())
+
+    return router
