@@ -2,53 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, assert_never
 
 from pydantic import JsonValue
 
-from conditions import Condition, bind, filter_references, references
+from conditions import Condition, bind, references
 from conditions.model import Ref
 from contracts.channels import Channel, Fallback, SendRequest
 from contracts.profiles import ProfileUpdate
 from contracts.segments import EvaluatedItem, EvaluateItem
 from infra.clock import Clock
-from journeys import MISSING, choose, draw, resolve
+from journeys import MISSING, choose, resolve
 from journeys.model import (
     Branch,
     Call,
-    DateRef,
     EmitEvent,
-    EventPath,
     Exit,
     Jump,
     Repeat,
     Send,
     Split,
     StartJourney,
-    Timeout,
     UpdateProfile,
     Wait,
     WaitFor,
 )
-from journeys.timing import Past, resolve_timeout, resolve_wait
 from services.journeys.cases import Case, FactFinder
-from services.journeys.enrolments import Decision
 from services.journeys.entering import Entrant
 from services.journeys.facts import Facts, bare_fact
-from services.journeys.listeners import Listener, for_wait
+from services.journeys.rulings import Ruling, decision_of
 from services.journeys.versions import Versions
+from services.journeys.waits import WaitDecider
 from services.journeys.world import World
-
-
-@dataclass(frozen=True, slots=True)
-class Ruling:
-    """A decision before it is written, with what is to be written along with it."""
-
-    decision: Decision
-    listeners: list[Listener] = field(default_factory=list)
-    entrants: list[Entrant] = field(default_factory=list)
 
 
 class Decider:
@@ -59,6 +45,7 @@ class Decider:
         self._versions = versions
         self._clock = clock
         self._finder = FactFinder(world, workspace_zone)
+        self._waits = WaitDecider(finder=self._finder, clock=clock)
 
     async def decide(self, case: Case, current: dict[str, str]) -> Ruling:
         """The ruling for one step. `current` holds the published journeys."""
@@ -66,9 +53,9 @@ class Decider:
             case Send():
                 return await self._send(case, case.step)
             case Wait():
-                return await self._wait(case, case.step)
+                return await self._waits.wait(case, case.step)
             case WaitFor():
-                return await self._wait_for(case, case.step)
+                return await self._waits.wait_for(case, case.step)
             case Branch():
                 return await self._branch(case, case.step)
             case Split():
@@ -123,34 +110,6 @@ class Decider:
                 return self._ruling(case, "deferred", outcome, seen | {"reason": result.reason}, deadline=result.until)
             case _:
                 assert_never(result.status)
-
-    async def _wait(self, case: Case, step: Wait) -> Ruling:
-        dated = await self._finder.dated(case, step.until, clock_bound=_moves_on_the_wall_clock(step))
-        seen = dated.seen
-        now = self._clock.now()
-        anchor = dated.anchor(step.until)
-        if anchor is None and isinstance(step.until, DateRef) and step.until.default is not None:
-            seen["default"] = str(step.until.default.after)
-        drawn = draw(case.enrolment.id, step.id, case.visit) if step.between is not None else 0.0
-        found = resolve_wait(step, entered_at=now, now=now, anchor=anchor, zone=dated.zone, drawn=drawn)
-        if isinstance(found, Past):
-            seen["due"] = found.due.isoformat() if found.due else None
-            return self._ruling(case, "past_due", {"kind": "past_due", "action": found.action, "target": found.target}, seen)
-        return self._ruling(case, "sleep", {"kind": "sleep"}, seen, deadline=found.at)
-
-    async def _wait_for(self, case: Case, step: WaitFor) -> Ruling:
-        now = self._clock.now()
-        timeout = step.timeout
-        until = timeout.until if timeout else None
-        bound = timeout is not None and _timeout_on_the_wall_clock(timeout)
-        dated = await self._finder.dated(case, until, clock_bound=bound, refs=_path_refs(step))
-        deadline = None
-        if timeout is not None:
-            end = resolve_timeout(timeout, entered_at=now, anchor=dated.anchor(until), zone=dated.zone)
-            deadline = end.at if end else None
-        since = case.enrolment.entered_at if step.since == "entry" else case.arrived_at or case.enrolment.entered_at
-        listeners = for_wait(step, case.visit, case.enrolment.id, case.enrolment.profile_id, dated.facts.context(), since)
-        return Ruling(self._decision(case, "waiting", {"kind": "waiting"}, dated.seen, deadline), listeners)
 
     async def _branch(self, case: Case, step: Branch) -> Ruling:
         facts = await self._conditional(case, [path.if_ for path in step.paths])
@@ -232,32 +191,10 @@ class Decider:
         *,
         deadline: datetime | None = None,
     ) -> Ruling:
-        return Ruling(self._decision(case, kind, outcome, seen, deadline))
-
-    def _decision(
-        self, case: Case, kind: str, outcome: dict[str, Any], seen: dict[str, Any], deadline: datetime | None
-    ) -> Decision:
-        enrolment = case.enrolment
-        return Decision(
-            enrolment.id, enrolment.journey, case.step.id, case.visit, kind, outcome, seen, self._clock.now(), deadline
-        )
+        return Ruling(decision_of(case, kind, outcome, seen, self._clock.now(), deadline))
 
 
 def _fallback(step: Send) -> Fallback | None:
     if step.fallback is None:
         return None
     return Fallback.model_validate({"unless": step.fallback.unless, "within": step.fallback.within.longest})
-
-
-def _path_refs(step: WaitFor) -> list[str]:
-    return [ref for path in step.paths if isinstance(path, EventPath) for ref in filter_references(path.where).refs]
-
-
-def _moves_on_the_wall_clock(step: Wait) -> bool:
-    duration = step.for_
-    return step.window is not None or step.at is not None or duration is None or bool(duration.months or duration.days)
-
-
-def _timeout_on_the_wall_clock(timeout: Timeout) -> bool:
-    duration = timeout.after
-    return duration is None or timeout.at is not None or bool(duration.months or duration.days)

@@ -18,13 +18,14 @@ from journeys.model import WaitFor
 from journeys.outcome import Chose, Deferred, Done, Ended, Later, Match, PastDue, ServiceOutcome, Sleep, Waiting
 from services.journeys import enrolments
 from services.journeys.cases import Case
-from services.journeys.deciding import Decider, Ruling
+from services.journeys.deciding import Decider
 from services.journeys.enrolments import Decision, Known
 from services.journeys.entering import enter
 from services.journeys.listeners import Listener, register, waits_of
 from services.journeys.looking_back import WaitLookBack
 from services.journeys.matching import Met, matched, record, taken_events
 from services.journeys.outgoing import Outgoing
+from services.journeys.rulings import Ruling
 from services.journeys.versions import Versions
 from services.journeys.world import World
 

@@ -1,0 +1,29 @@
+"""Rulings: a decision before it is written, with what is to be written along with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from services.journeys.cases import Case
+from services.journeys.enrolments import Decision
+from services.journeys.entering import Entrant
+from services.journeys.listeners import Listener
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """A decision, the listeners it registers and the people it enters elsewhere."""
+
+    decision: Decision
+    listeners: list[Listener] = field(default_factory=list)
+    entrants: list[Entrant] = field(default_factory=list)
+
+
+def decision_of(
+    case: Case, kind: str, outcome: dict[str, Any], seen: dict[str, Any], at: datetime, deadline: datetime | None = None
+) -> Decision:
+    """The decision of this case's step, made at `at`."""
+    enrolment = case.enrolment
+    return Decision(enrolment.id, enrolment.journey, case.step.id, case.visit, kind, outcome, seen, at, deadline)

@@ -1,0 +1,65 @@
+"""Deciding waits: until when somebody sleeps, and what they wait for."""
+
+from __future__ import annotations
+
+from conditions import filter_references
+from infra.clock import Clock
+from journeys import draw
+from journeys.model import DateRef, EventPath, Timeout, Wait, WaitFor
+from journeys.timing import Past, resolve_timeout, resolve_wait
+from services.journeys.cases import Case, FactFinder
+from services.journeys.listeners import for_wait
+from services.journeys.rulings import Ruling, decision_of
+
+
+class WaitDecider:
+    """Decides `wait` and `wait_for`. May raise `Unavailable`: then nothing was decided."""
+
+    def __init__(self, *, finder: FactFinder, clock: Clock) -> None:
+        self._finder = finder
+        self._clock = clock
+
+    async def wait(self, case: Case, step: Wait) -> Ruling:
+        """Asleep until its instant, or what its policy says where that is past."""
+        dated = await self._finder.dated(case, step.until, clock_bound=_moves_on_the_wall_clock(step))
+        seen = dated.seen
+        now = self._clock.now()
+        anchor = dated.anchor(step.until)
+        if anchor is None and isinstance(step.until, DateRef) and step.until.default is not None:
+            seen["default"] = str(step.until.default.after)
+        drawn = draw(case.enrolment.id, step.id, case.visit) if step.between is not None else 0.0
+        found = resolve_wait(step, entered_at=now, now=now, anchor=anchor, zone=dated.zone, drawn=drawn)
+        if isinstance(found, Past):
+            seen["due"] = found.due.isoformat() if found.due else None
+            outcome = {"kind": "past_due", "action": found.action, "target": found.target}
+            return Ruling(decision_of(case, "past_due", outcome, seen, now))
+        return Ruling(decision_of(case, "sleep", {"kind": "sleep"}, seen, now, found.at))
+
+    async def wait_for(self, case: Case, step: WaitFor) -> Ruling:
+        """Waiting, with a listener per path, until its timeout where it has one."""
+        now = self._clock.now()
+        timeout = step.timeout
+        until = timeout.until if timeout else None
+        bound = timeout is not None and _timeout_on_the_wall_clock(timeout)
+        dated = await self._finder.dated(case, until, clock_bound=bound, refs=_path_refs(step))
+        deadline = None
+        if timeout is not None:
+            end = resolve_timeout(timeout, entered_at=now, anchor=dated.anchor(until), zone=dated.zone)
+            deadline = end.at if end else None
+        since = case.enrolment.entered_at if step.since == "entry" else case.arrived_at or case.enrolment.entered_at
+        listeners = for_wait(step, case.visit, case.enrolment.id, case.enrolment.profile_id, dated.facts.context(), since)
+        return Ruling(decision_of(case, "waiting", {"kind": "waiting"}, dated.seen, now, deadline), listeners)
+
+
+def _path_refs(step: WaitFor) -> list[str]:
+    return [ref for path in step.paths if isinstance(path, EventPath) for ref in filter_references(path.where).refs]
+
+
+def _moves_on_the_wall_clock(step: Wait) -> bool:
+    duration = step.for_
+    return step.window is not None or step.at is not None or duration is None or bool(duration.months or duration.days)
+
+
+def _timeout_on_the_wall_clock(timeout: Timeout) -> bool:
+    duration = timeout.after
+    return duration is None or timeout.at is not None or bool(duration.months or duration.days)
