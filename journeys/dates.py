@@ -47,6 +47,8 @@ class DateRef(Node):
     """Where the date is, such as `entry.properties.starts_at` or `profile.traits.dog.birthdate`."""
     default: After | None = None
     """Stands in for a date that is missing or unreadable; an offset applies to it too."""
+    yearly: bool = False
+    """Means the date's next anniversary, such as a birthday; one of 29 February falls on the 28th in common years."""
 
 
 class Window(Node):

@@ -1,5 +1,6 @@
 """When a wait ends: pure resolution of durations, dates, times of day and windows, in the person's zone."""
 
+from calendar import isleap
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Literal
@@ -12,6 +13,7 @@ from conditions.problems import Problem
 from conditions.values import parse_instant
 from journeys.model import DateRef, Day, GoTo, Timeout, Until, Wait, Window
 
+_JUST_NOW = timedelta(minutes=1)
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -148,6 +150,8 @@ def _due(
     due: datetime | None
     if after is not None:
         due = add(entered_at, after, zone)
+    elif anchor is not None and isinstance(until, DateRef) and until.yearly:
+        return _next_anniversary(anchor, offset, at, entered_at, zone)
     else:
         due = anchor
         if due is None and isinstance(until, DateRef) and until.default is not None:
@@ -157,6 +161,21 @@ def _due(
     if due is not None and at is not None:
         due = at_local(due.astimezone(zone).date(), _clock(at), zone)
     return due if due is None else due.astimezone(UTC)
+
+
+def _next_anniversary(anchor: datetime, offset: Duration | None, at: str | None, entered_at: datetime, zone: tzinfo) -> datetime:
+    """The first anniversary that, moved by `offset` and `at`, is still ahead; the one that a timer has just fired for is not."""
+    first = anchor.astimezone(zone)
+    year = entered_at.astimezone(zone).year
+    found = entered_at
+    for there in range(year - 2, year + 4):
+        day = first.date().replace(year=there, day=28) if (first.month, first.day) == (2, 29) and not isleap(there) else None
+        due = at_local(day or first.date().replace(year=there), first.time(), zone)
+        due = due if offset is None else add(due, offset, zone)
+        found = due if at is None else at_local(due.astimezone(zone).date(), _clock(at), zone)
+        if found > entered_at + _JUST_NOW:
+            break
+    return found.astimezone(UTC)
 
 
 def _policy(step: Wait, due: datetime | None) -> Past:

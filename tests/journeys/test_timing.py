@@ -170,3 +170,37 @@ def test_a_time_of_day_is_kept_on_the_resulting_day_unless_a_gap_moves_it(
         assert datetime.combine(day, clock, zone).astimezone(UTC).astimezone(zone).replace(tzinfo=None) != datetime.combine(
             day, clock
         )
+
+
+def birthday(**more: object) -> Wait:
+    return Wait.model_validate(
+        {"id": "w", "type": "wait", "until": {"ref": "profile.traits.birthdate", "yearly": True}, "at": "09:00", **more}
+    )
+
+
+def next_birthday(step: Wait, born: str, now: str, zone: str = "Europe/Berlin") -> str:
+    entered = datetime.fromisoformat(now)
+    found = resolve_wait(step, entered_at=entered, now=entered, anchor=parse_anchor(born, zone), zone=zone)
+    assert isinstance(found, Instant)
+    return found.at.astimezone(ZoneInfo(zone)).isoformat()
+
+
+def test_a_yearly_date_is_its_next_anniversary_on_the_persons_clock() -> None:
+    assert next_birthday(birthday(), "1990-07-12", "2026-03-01T12:00:00+00:00") == "2026-07-12T09:00:00+02:00"
+    assert next_birthday(birthday(), "1990-07-12", "2026-03-01T12:00:00+00:00", "Asia/Tokyo") == "2026-07-12T09:00:00+09:00"
+
+
+def test_on_the_day_itself_the_hour_decides_and_the_greeting_just_sent_is_not_sent_again() -> None:
+    assert next_birthday(birthday(), "1990-07-12", "2026-07-12T05:00:00+00:00") == "2026-07-12T09:00:00+02:00"
+    assert next_birthday(birthday(), "1990-07-12", "2026-07-12T06:59:59.960+00:00") == "2027-07-12T09:00:00+02:00"
+    assert next_birthday(birthday(), "1990-07-12", "2026-07-12T08:00:00+00:00") == "2027-07-12T09:00:00+02:00"
+
+
+def test_a_leap_day_is_kept_on_the_28th_in_common_years() -> None:
+    assert next_birthday(birthday(), "2024-02-29", "2026-01-01T00:00:00+00:00") == "2026-02-28T09:00:00+01:00"
+    assert next_birthday(birthday(), "2024-02-29", "2028-01-01T00:00:00+00:00") == "2028-02-29T09:00:00+01:00"
+
+
+def test_an_offset_moves_each_anniversary() -> None:
+    assert next_birthday(birthday(offset="-P1W"), "1990-01-03", "2026-12-20T00:00:00+00:00") == "2026-12-27T09:00:00+01:00"
+    assert next_birthday(birthday(offset="-P1W"), "1990-01-03", "2026-12-27T12:00:00+00:00") == "2027-12-27T09:00:00+01:00"
