@@ -10,7 +10,7 @@ RUN /venv/bin/pip install --require-hashes --no-deps -r requirements.lock \
 COPY . .
 RUN /venv/bin/python -m compileall -q /venv /app \
     && printf '/app\n' > "$(/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/reis.pth" \
-    && printf '#!/venv/bin/python\nfrom infra.cli.main import app\napp()\n' > /venv/bin/reis \
+    && printf '#!/venv/bin/python\nfrom cli.main import app\napp()\n' > /venv/bin/reis \
     && chmod 0755 /venv/bin/reis
 
 FROM python:3.11-slim-bookworm

@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 from rich.console import Console
 
-from infra.cli.publish import publish
+from authoring.publishing import publish
 from infra.errors import ReisError
 from journeys import Journey, parse_journey
 from journeys.model import Send

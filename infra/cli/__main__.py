@@ -1,4 +1,4 @@
-"""`python -m infra.cli`: the command `reis` without its console script."""
+"""`python -m infra.cli`: the commands that run a system, without those that know journeys."""
 
 from infra.cli.main import app
 

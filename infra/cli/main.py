@@ -1,7 +1,6 @@
-"""The commands of `reis` and what their arguments mean."""
+"""The commands of `reis` that run a system; `cli.main` puts them together with those that know journeys."""
 
 import asyncio
-import importlib
 from pathlib import Path
 from typing import Annotated
 
@@ -10,14 +9,13 @@ from rich.console import Console
 
 from infra.cli import keys as key_commands
 from infra.cli import migrate as migrating
-from infra.cli import publish as publishing
 from infra.cli.failures import told
 from infra.cli.run import run_role
 from infra.cli.up import up as go_up
 from infra.roles import ROLES, Role
 from infra.settings import Settings
 
-app = typer.Typer(name="reis", help="Durable customer journeys.", no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(help="Durable customer journeys.", no_args_is_help=True, pretty_exceptions_enable=False)
 app.add_typer(key_commands.app, name="keys")
 
 DataDir = Annotated[
@@ -61,24 +59,6 @@ def migrate(
             migrating.check(services, Console())
         else:
             migrating.upgrade(services, Settings().database_url.get_secret_value(), Console(stderr=True))
-
-
-@app.command()
-def publish(
-    paths: Annotated[list[Path], typer.Argument(help="JSON files, or folders of them", exists=True)],
-    data_dir: DataDir = None,
-) -> None:
-    """Publishes computed traits, segments, templates and journeys to the running system."""
-    with told():
-        if not asyncio.run(publishing.publish(paths, _folder(data_dir), Console())):
-            raise typer.Exit(1)
-
-
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
-def demo(context: typer.Context) -> None:
-    """Plays a shop and its customers on a fast clock through the whole system (`reis demo --help`)."""
-    with told():
-        raise typer.Exit(importlib.import_module("demo.main").run(context.args))
 
 
 def _role(name: str) -> Role:

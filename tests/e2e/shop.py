@@ -14,8 +14,8 @@ import httpx
 from rich.console import Console
 from segment.analytics import Client as SegmentClient
 
+from authoring.publishing import publish
 from contracts.profiles import ConsentEntries, ConsentEntry, ConsentState
-from infra.cli.publish import publish
 from infra.errors import ReisError
 from infra.http import ServiceClient
 from infra.local.system import LocalSystem

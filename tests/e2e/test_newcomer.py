@@ -31,7 +31,7 @@ ADA = {"first_name": "Ada", "email": "ada@example.com", "phone": "+4915112340001
 
 
 def reis(*arguments: str) -> list[str]:
-    return [sys.executable, "-P", "-m", "infra.cli", *arguments]
+    return [sys.executable, "-P", "-m", "cli", *arguments]
 
 
 class Running:

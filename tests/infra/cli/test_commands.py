@@ -58,18 +58,6 @@ async def test_an_unknown_role_is_answered_with_the_known_ones(tmp_path: Path) -
     assert "there is no role 'nobody'; there are profiles" in err
 
 
-async def test_publishing_names_each_file_that_is_no_definition_with_its_remedy(tmp_path: Path) -> None:
-    (tmp_path / "files").mkdir()
-    (tmp_path / "files" / "half.json").write_text('{"key": ')
-    (tmp_path / "files" / "nameless.json").write_text('{"steps": []}')
-    async with LocalSystem(tmp_path, known_roles=TINY):
-        code, out, _ = await _reis("publish", str(tmp_path / "files"), data_dir=tmp_path)
-    assert code == 1
-    assert "half.json" in out
-    assert "is not JSON" in out
-    assert "give the definition a key" in out
-
-
 @pytest.mark.e2e
 @pytest.mark.parametrize("asked", [signal.SIGINT, signal.SIGTERM])
 async def test_up_prints_where_to_look_and_stops_cleanly_when_asked(tmp_path: Path, asked: signal.Signals) -> None:

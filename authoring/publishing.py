@@ -91,7 +91,7 @@ async def _publish_all(client: ServiceClient, definitions: list[Definition]) -> 
 
 def _files(paths: Iterable[Path]) -> list[Path]:
     found = (sorted(path.rglob("*.json")) if path.is_dir() else [path] for path in paths)
-    return [path for each in found for path in each]
+    return [path for each in found for path in each if not path.name.endswith(".test.json")]
 
 
 def _read(path: Path) -> Definition | Outcome:

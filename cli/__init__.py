@@ -1,0 +1,1 @@
+"""The console script `reis`: the one place that knows every command."""
