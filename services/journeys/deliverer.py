@@ -18,7 +18,19 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from contracts.journeys import SIGNAL_INTERRUPT, SIGNAL_MATCHED, WORKFLOW, EnrolmentInput, InterruptSignal, MatchedSignal
+from contracts.base import Wire
+from contracts.journeys import (
+    SIGNAL_INTERRUPT,
+    SIGNAL_MATCHED,
+    SIGNAL_MOVE,
+    SIGNAL_REFRESH,
+    WORKFLOW,
+    EnrolmentInput,
+    InterruptSignal,
+    MatchedSignal,
+    MoveSignal,
+    RefreshSignal,
+)
 from infra.db import Database
 from infra.errors import CallFailed
 from services.journeys import outgoing
@@ -31,6 +43,13 @@ _CONCURRENT = 32
 _SCAN_SECONDS = 2.0
 MOST_IN_HAND = 5000
 _ATTEMPTS_PAUSE = 0.2
+
+_SIGNALS: dict[str, tuple[str, type[Wire]]] = {
+    "matched": (SIGNAL_MATCHED, MatchedSignal),
+    "interrupt": (SIGNAL_INTERRUPT, InterruptSignal),
+    "refresh": (SIGNAL_REFRESH, RefreshSignal),
+    "move": (SIGNAL_MOVE, MoveSignal),
+}
 
 
 def workflow_id(journey: str, enrolment_id: UUID) -> str:
@@ -151,12 +170,13 @@ class Deliverer:
 
         Where it is not found and no start is waiting, it is over, unless it was started between the two questions.
         """
-        body = MatchedSignal.model_validate(row.payload) if row.kind == "matched" else InterruptSignal.model_validate(row.payload)
+        name, model = _SIGNALS[row.kind]
+        body = model.model_validate(row.payload)
         payloads = await self._temporal.data_converter.encode([body])
         request = SignalWorkflowExecutionRequest(
             namespace=self._temporal.namespace,
             workflow_execution=WorkflowExecution(workflow_id=workflow_id(row.journey, row.enrolment_id)),
-            signal_name=SIGNAL_MATCHED if row.kind == "matched" else SIGNAL_INTERRUPT,
+            signal_name=name,
             input=Payloads(payloads=payloads),
             identity=self._identity,
             request_id=row.request_id,

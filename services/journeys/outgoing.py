@@ -14,15 +14,20 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 # Whoever writes a row delivers it; another process takes it over after this long (real time).
 LEASE = timedelta(seconds=10)
+# The journey's key beside the signal's own fields, of which a move's has the same name.
+_JOURNEY = "$journey"
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A workflow to start or to signal. `id` is the row's, 0 before it is written."""
+    """A workflow to start or to signal. `id` is the row's, 0 before it is written.
+
+    `payload` is the signal's body (`contracts.journeys`); Temporal takes a signal of the same `request_id` once.
+    """
 
     enrolment_id: UUID
     journey: str
-    kind: Literal["start", "matched", "interrupt"]
+    kind: Literal["start", "matched", "interrupt", "refresh", "move"]
     payload: dict[str, Any]
     request_id: str
     id: int = 0
@@ -43,7 +48,7 @@ async def write(session: AsyncSession, rows: Sequence[Outgoing]) -> list[Outgoin
             "lease": LEASE,
             "enrolments": [row.enrolment_id for row in rows],
             "kinds": [row.kind for row in rows],
-            "payloads": [orjson.dumps(row.payload | {"journey": row.journey}).decode() for row in rows],
+            "payloads": [orjson.dumps(row.payload | {_JOURNEY: row.journey}).decode() for row in rows],
             "requests": [row.request_id for row in rows],
         },
     )
@@ -68,9 +73,9 @@ async def take_over(session: AsyncSession, limit: int) -> list[Outgoing]:
     return [
         Outgoing(
             row.enrolment_id,
-            row.payload["journey"],
+            row.payload.get(_JOURNEY) or row.payload["journey"],  # as it was written before there were moves
             row.kind,
-            {key: value for key, value in row.payload.items() if key != "journey"},
+            {key: value for key, value in row.payload.items() if key != _JOURNEY},
             row.request_id,
             row.id,
         )

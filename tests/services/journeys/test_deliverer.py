@@ -13,7 +13,18 @@ from temporalio import workflow
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from contracts.journeys import SIGNAL_INTERRUPT, SIGNAL_MATCHED, WORKFLOW, EnrolmentInput, InterruptSignal, MatchedSignal
+from contracts.journeys import (
+    SIGNAL_INTERRUPT,
+    SIGNAL_MATCHED,
+    SIGNAL_MOVE,
+    SIGNAL_REFRESH,
+    WORKFLOW,
+    EnrolmentInput,
+    InterruptSignal,
+    MatchedSignal,
+    MoveSignal,
+    RefreshSignal,
+)
 from services.journeys import outgoing
 from services.journeys.deliverer import MOST_IN_HAND, Deliverer, workflow_id
 from services.journeys.looking_back import CriteriaLookBack
@@ -42,6 +53,14 @@ class Recorder:
     def interrupt(self, signal: InterruptSignal) -> None:
         self.had.append(signal.reason)
         self.over = True
+
+    @workflow.signal(name=SIGNAL_REFRESH)
+    def refresh(self, signal: RefreshSignal) -> None:
+        self.had.append(f"refresh {signal.step} {signal.visit}")
+
+    @workflow.signal(name=SIGNAL_MOVE)
+    def move(self, signal: MoveSignal) -> None:
+        self.had.append(f"move {signal.journey} {signal.step} {signal.offset}")
 
 
 def start(enrolment_id: UUID) -> Outgoing:
@@ -114,6 +133,20 @@ async def test_what_is_delivered_twice_takes_effect_once(service: Service, tempo
         await nothing_left(service)
     description = await temporal_client.get_workflow_handle(workflow_id("signup", one)).describe()
     assert description.status == WorkflowExecutionStatus.COMPLETED
+
+
+async def test_rows_of_a_dead_process_ask_again_and_move_just_the_same(
+    service: Service, temporal_client: Client, queue: str
+) -> None:
+    one = uuid4()
+    refresh = RefreshSignal(step="w", visit=2).model_dump(mode="json")
+    move = MoveSignal(journey="hash", step="w", offset=3).model_dump(mode="json")
+    rows = [Outgoing(one, "signup", "refresh", refresh, "r"), Outgoing(one, "signup", "move", move, "m")]
+    await write(service, start(one), *rows, interrupt(one), leased=False)
+    async with delivering(service, temporal_client, queue):
+        await nothing_left(service)
+        result = await temporal_client.get_workflow_handle(workflow_id("signup", one)).result()
+        assert result == ["refresh w 2", "move hash w 3", "exit"]
 
 
 async def test_a_row_in_hand_is_not_taken_in_again_and_a_backlog_stays_in_the_database(
