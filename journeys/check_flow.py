@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from conditions.problems import Problem, did_you_mean
 from journeys.flow import cycles, reachable
 from journeys.index import JourneyIndex
-from journeys.model import GoTo, Journey, Jump, Repeat, Step, Wait, WaitFor
+from journeys.model import DateRef, GoTo, Journey, Jump, Repeat, Step, Wait, WaitFor
 
 
 def flow_problems(journey: Journey) -> Iterator[Problem]:
@@ -65,4 +65,12 @@ def _rests(step: Step) -> bool:
 
 
 def _rests_surely(step: Step) -> bool:
-    return isinstance(step, WaitFor) or (isinstance(step, Wait) and step.for_ is not None and step.for_.is_positive)
+    match step:
+        case WaitFor():
+            return True
+        case Wait(until=DateRef(yearly=True), if_past="exit"):
+            return True  # there is a next anniversary, or no date and no way on
+        case Wait():
+            return step.for_ is not None and step.for_.is_positive
+        case _:
+            return False
