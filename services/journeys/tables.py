@@ -65,6 +65,8 @@ class EnrolmentRow(Base, table=True):
     entries of the same person with the same key. `position` is the profiles feed's cursor at entry.
     `start_at` is when its workflow may be started (a place under the cap, the end of a pause); None: nothing holds it.
     `parent_*` is the step of another enrolment that waits for this one's end.
+    `begins_at` is its place under the journey's cap per hour, kept. `carried`: its cohort takes it through its first steps,
+    and it has no workflow yet.
     """
 
     __tablename__ = "enrolment"
@@ -73,6 +75,8 @@ class EnrolmentRow(Base, table=True):
         Index("enrolment_of_profile", "profile_id"),
         Index("enrolment_by_journey", "journey", "entered_at"),
         Index("enrolment_held", "journey", "start_at", postgresql_where=text("start_at IS NOT NULL")),
+        Index("enrolment_begins", "journey", "begins_at", postgresql_where=text("begins_at IS NOT NULL")),
+        Index("enrolment_carried", "cohort_id", postgresql_where=text("carried")),
     )
 
     id: UUID = Field(primary_key=True)
@@ -92,7 +96,9 @@ class EnrolmentRow(Base, table=True):
     parent_id: UUID | None = None
     parent_step: str | None = None
     parent_visit: int | None = None
-    cohort_id: UUID | None = Field(default=None, index=True)
+    cohort_id: UUID | None = None
+    begins_at: datetime | None = _instant(nullable=True)
+    carried: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
 
 class ListenerRow(Base, table=True):
@@ -173,7 +179,7 @@ class OutgoingRow(Base, table=True):
 
 
 class RefusalRow(Base, table=True):
-    """Somebody who met a journey's entry trigger and did not enter, and why."""
+    """Somebody who met a journey's entry trigger and did not enter, and why; `seen` are the values that it rests on."""
 
     __tablename__ = "refusal"
     __table_args__ = (Index("refusal_by_profile", "profile_id", "journey"),)
@@ -183,6 +189,38 @@ class RefusalRow(Base, table=True):
     profile_id: UUID
     reason: str
     at: datetime = _instant()
+    seen: dict[str, Any] = Field(sa_type=JSONB, sa_column_kwargs={"server_default": text("'{}'")})
+
+
+class CandidateRow(Base, table=True):
+    """Somebody who met an entry trigger, and about whom another service is asked before they may enter; in order of id.
+
+    `entrant` is what they enter with. `next_at` and the lease are the database's own (real) time.
+    """
+
+    __tablename__ = "candidate"
+    __table_args__ = (
+        UniqueConstraint("journey", "event_id"),
+        Index("candidate_of_person", "profile_id", "journey", "id"),
+        Index("candidate_due", "next_at"),
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
+    journey: str
+    event_id: str
+    profile_id: UUID
+    entrant: dict[str, Any] = Field(sa_type=JSONB)
+    attempts: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    next_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": text("now()")})
+
+
+class ScheduleRow(Base, table=True):
+    """Up to when a journey's schedule has been followed: what came up to `checked_to` has its cohort."""
+
+    __tablename__ = "schedule"
+
+    journey: str = Field(primary_key=True)
+    checked_to: datetime = _instant()
 
 
 class WatchRow(Base, table=True):
@@ -242,7 +280,9 @@ class ResultRow(Base, table=True):
 class CohortRow(Base, table=True):
     """Many people who enter together: an occurrence of a schedule in one zone, or a back-fill.
 
-    `state`: running, paused, cancelled, done. `after` is the last member taken, so that it can be taken up anywhere.
+    `state`: running, paused, cancelled, done; missed (an occurrence that nobody was there for). `after` is the last member
+    taken, so that it can be taken up anywhere. `zone` narrows it to the people of one zone. `next_at` is when the pace allows
+    the next members.
     """
 
     __tablename__ = "cohort"
@@ -262,7 +302,9 @@ class CohortRow(Base, table=True):
     entered: int = 0
     refused: int = 0
     created_at: datetime = _instant()
+    created_by: str = ""
     ended_at: datetime | None = _instant(nullable=True)
+    next_at: datetime | None = _instant(nullable=True)
 
 
 class MigrationRow(Base, table=True):
