@@ -65,7 +65,8 @@ class MoveSignal(Wire):
 
 
 class StepItem(Wire):
-    """One step of one enrolment. `event_id` is the event that last woke a path (ref `event`).
+    """One step of one enrolment. `event_id` is the event that last woke a path (ref `event`), `journey` the content hash of the
+    version that the workflow is in: one that has yet to hear of its move is told to wait for it.
 
     `confirm` asks whether a deadline that was answered before is really due: on an accelerated clock it may
     not be, and an event that came in time may still be on its way.
@@ -75,6 +76,7 @@ class StepItem(Wire):
     step: str
     visit: int
     event_id: str | None = None
+    journey: str | None = None
     confirm: bool = False
 
 

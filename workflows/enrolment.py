@@ -131,6 +131,7 @@ class EnrolmentWorkflow:
             step=effect.step_id,
             visit=effect.visit,
             event_id=self._state.cursor.event_id,
+            journey=self._enrolment.digest,
             confirm=confirm,
         )
         while True:

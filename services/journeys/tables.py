@@ -66,7 +66,8 @@ class EnrolmentRow(Base, table=True):
     `start_at` is when its workflow may be started (a place under the cap, the end of a pause); None: nothing holds it.
     `parent_*` is the step of another enrolment that waits for this one's end.
     `begins_at` is its place under the journey's cap per hour, kept. `carried`: its cohort takes it through its first steps,
-    and it has no workflow yet.
+    and it has no workflow yet. `moving` is where a migration or a person wants it: it goes there when its workflow asks next
+    (see moving.py).
     """
 
     __tablename__ = "enrolment"
@@ -77,6 +78,7 @@ class EnrolmentRow(Base, table=True):
         Index("enrolment_held", "journey", "start_at", postgresql_where=text("start_at IS NOT NULL")),
         Index("enrolment_begins", "journey", "begins_at", postgresql_where=text("begins_at IS NOT NULL")),
         Index("enrolment_carried", "cohort_id", postgresql_where=text("carried")),
+        Index("enrolment_moving", "journey", postgresql_where=text("moving IS NOT NULL")),
     )
 
     id: UUID = Field(primary_key=True)
@@ -99,6 +101,7 @@ class EnrolmentRow(Base, table=True):
     cohort_id: UUID | None = None
     begins_at: datetime | None = _instant(nullable=True)
     carried: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    moving: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
 
 
 class ListenerRow(Base, table=True):
@@ -151,7 +154,10 @@ class DecisionRow(Base, table=True):
     """
 
     __tablename__ = "decision"
-    __table_args__ = (Index("decision_by_journey", "journey", "step"),)
+    __table_args__ = (
+        Index("decision_by_journey", "journey", "step"),
+        Index("decision_paused", "journey", "at", postgresql_where=text("kind = 'deferred' AND seen->>'reason' = 'paused'")),
+    )
 
     enrolment_id: UUID = Field(primary_key=True)
     step: str = Field(primary_key=True)
@@ -341,6 +347,15 @@ class AuditRow(Base, table=True):
     journey: str
     enrolment_id: UUID | None = None
     detail: dict[str, Any] = Field(sa_type=JSONB)
+
+
+class PaceRow(Base, table=True):
+    """Something that shall not burst, whichever process does it: when the next may go (the database's own, real time)."""
+
+    __tablename__ = "pace"
+
+    name: str = Field(primary_key=True)
+    next_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": text("now()")})
 
 
 class RepairRow(Base, table=True):

@@ -7,7 +7,7 @@ import sqlmodel.sql.sqltypes
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "8c0f596701d8"
+revision = "faae166cfe50"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
@@ -95,6 +95,12 @@ def upgrade() -> None:
     )
     op.create_index("migration_of_journey", "migration", ["journey"], unique=False)
     op.create_table(
+        "pace",
+        sa.Column("name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
         "repair",
         sa.Column("kind", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
         sa.Column("count", sa.Integer(), nullable=False),
@@ -134,6 +140,13 @@ def upgrade() -> None:
     )
     op.create_index("watch_due", "watch", ["look_at"], unique=False, postgresql_where=sa.text("look_at IS NOT NULL"))
     op.create_index("watch_of_profile", "watch", ["profile_id"], unique=False)
+    op.create_index(
+        "decision_paused",
+        "decision",
+        ["journey", "at"],
+        unique=False,
+        postgresql_where=sa.text("kind = 'deferred' AND seen->>'reason' = 'paused'"),
+    )
     op.add_column("enrolment", sa.Column("start_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("enrolment", sa.Column("parent_id", sa.Uuid(), nullable=True))
     op.add_column("enrolment", sa.Column("parent_step", sqlmodel.sql.sqltypes.AutoString(), nullable=True))
@@ -141,6 +154,7 @@ def upgrade() -> None:
     op.add_column("enrolment", sa.Column("cohort_id", sa.Uuid(), nullable=True))
     op.add_column("enrolment", sa.Column("begins_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("enrolment", sa.Column("carried", sa.Boolean(), server_default=sa.text("false"), nullable=False))
+    op.add_column("enrolment", sa.Column("moving", postgresql.JSONB(astext_type=sa.Text()), nullable=True))
     op.create_index(
         "enrolment_begins", "enrolment", ["journey", "begins_at"], unique=False, postgresql_where=sa.text("begins_at IS NOT NULL")
     )
@@ -148,6 +162,7 @@ def upgrade() -> None:
     op.create_index(
         "enrolment_held", "enrolment", ["journey", "start_at"], unique=False, postgresql_where=sa.text("start_at IS NOT NULL")
     )
+    op.create_index("enrolment_moving", "enrolment", ["journey"], unique=False, postgresql_where=sa.text("moving IS NOT NULL"))
     op.add_column("journey", sa.Column("state", sqlmodel.sql.sqltypes.AutoString(), server_default="published", nullable=False))
     op.add_column("journey", sa.Column("state_since", sa.DateTime(timezone=True), nullable=True))
     op.add_column("journey", sa.Column("draft", postgresql.JSONB(astext_type=sa.Text()), nullable=True))
@@ -169,9 +184,11 @@ def downgrade() -> None:
     op.drop_column("journey", "draft")
     op.drop_column("journey", "state_since")
     op.drop_column("journey", "state")
+    op.drop_index("enrolment_moving", table_name="enrolment", postgresql_where=sa.text("moving IS NOT NULL"))
     op.drop_index("enrolment_held", table_name="enrolment", postgresql_where=sa.text("start_at IS NOT NULL"))
     op.drop_index("enrolment_carried", table_name="enrolment", postgresql_where=sa.text("carried"))
     op.drop_index("enrolment_begins", table_name="enrolment", postgresql_where=sa.text("begins_at IS NOT NULL"))
+    op.drop_column("enrolment", "moving")
     op.drop_column("enrolment", "carried")
     op.drop_column("enrolment", "begins_at")
     op.drop_column("enrolment", "cohort_id")
@@ -179,12 +196,16 @@ def downgrade() -> None:
     op.drop_column("enrolment", "parent_step")
     op.drop_column("enrolment", "parent_id")
     op.drop_column("enrolment", "start_at")
+    op.drop_index(
+        "decision_paused", table_name="decision", postgresql_where=sa.text("kind = 'deferred' AND seen->>'reason' = 'paused'")
+    )
     op.drop_index("watch_of_profile", table_name="watch")
     op.drop_index("watch_due", table_name="watch", postgresql_where=sa.text("look_at IS NOT NULL"))
     op.drop_table("watch")
     op.drop_table("schedule")
     op.drop_table("result")
     op.drop_table("repair")
+    op.drop_table("pace")
     op.drop_index("migration_of_journey", table_name="migration")
     op.drop_table("migration")
     op.drop_table("cohort")
