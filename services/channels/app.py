@@ -24,7 +24,7 @@ from services.channels.intake import Intake
 from services.channels.links import Links
 from services.channels.people import People
 from services.channels.providers import configured
-from services.channels.quiet_hours import QuietHours
+from services.channels.quiet_hours import read_quiet_hours
 from services.channels.receipt_book import ReceiptBook
 from services.channels.sending import Sending
 from services.channels.story import Story
@@ -76,7 +76,7 @@ def policy_of(settings: Settings) -> Policy:
     """The sending rules that the settings describe. Raises `BadInput`."""
     return Policy(
         links=Links(settings.public_url, settings.link_secret.get_secret_value()),
-        quiet_hours=QuietHours.parse(settings.quiet_hours, settings.timezone),
+        quiet_hours=read_quiet_hours(settings.quiet_hours, settings.timezone),
         configured=configured(settings),
     )
 

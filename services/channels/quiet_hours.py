@@ -1,71 +1,21 @@
-"""Local hours in which no marketing message leaves."""
+"""The setting of the quiet hours; the rule itself is `policy.quiet_hours`."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
-from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
 from infra.errors import BadInput, Flaw
+from policy.quiet_hours import QuietHours
 
-_FORM = re.compile(r"(\d{2}):(\d{2})-(\d{2}):(\d{2})")
-
-
-@dataclass(frozen=True, slots=True)
-class QuietHours:
-    """From `start` until `end`, usually over midnight, on the wall clock of the person's zone."""
-
-    start: time
-    end: time
-    default_zone: ZoneInfo
-
-    @classmethod
-    def parse(cls, text: str, default_zone: str) -> QuietHours | None:
-        """Reads the setting REIS_QUIET_HOURS, `HH:MM-HH:MM`; none for an empty one. Raises `BadInput`."""
-        if not text.strip():
-            return None
-        match = _FORM.fullmatch(text.strip())
-        try:
-            if match is None:
-                raise ValueError(text)
-            numbers = [int(part) for part in match.groups()]
-            start, end = time(numbers[0], numbers[1]), time(numbers[2], numbers[3])
-        except ValueError as error:
-            flaw = Flaw(
-                path="REIS_QUIET_HOURS",
-                message=f"{text!r} is no window",
-                remedy="write HH:MM-HH:MM, e.g. 21:00-08:00, or nothing",
-            )
-            raise BadInput([flaw], "the settings") from error
-        return cls(start, end, ZoneInfo(default_zone)) if start != end else None
-
-    def until(self, now: datetime, zone: object) -> datetime | None:
-        """The end of the quiet window that `now` lies in (UTC); none outside. An invalid `zone` falls back to the default.
-
-        An end that the clock change skips moves forward by the gap; one that exists twice is the first.
-        """
-        where = _zone(zone) if isinstance(zone, str) else None
-        local = now.astimezone(where or self.default_zone)
-        clock = local.time().replace(tzinfo=None, fold=0)
-        if self.start < self.end:
-            if not self.start <= clock < self.end:
-                return None
-            day = local.date()
-        elif clock >= self.start:
-            day = local.date() + timedelta(days=1)
-        elif clock < self.end:
-            day = local.date()
-        else:
-            return None
-        until = datetime.combine(day, self.end, tzinfo=where or self.default_zone).astimezone(UTC)
-        return until if until > now else None
+__all__ = ["QuietHours", "read_quiet_hours"]
 
 
-@lru_cache(maxsize=1000)
-def _zone(name: str) -> ZoneInfo | None:
+def read_quiet_hours(text: str, default_zone: str) -> QuietHours | None:
+    """Reads the setting REIS_QUIET_HOURS, `HH:MM-HH:MM`; none for an empty one. Raises `BadInput`."""
     try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None
+        return QuietHours.parse(text, default_zone)
+    except ValueError as error:
+        flaw = Flaw(
+            path="REIS_QUIET_HOURS",
+            message=f"{text!r} is no window",
+            remedy="write HH:MM-HH:MM, e.g. 21:00-08:00, or nothing",
+        )
+        raise BadInput([flaw], "the settings") from error

@@ -8,15 +8,15 @@ import orjson
 from sqlalchemy import text
 
 from conditions import ConditionError, Duration
+from conditions.computed import ComputedDraft, ComputedTrait
 from contracts.segments import Computed, ComputedLookup
 from infra.clock import Clock
 from infra.db import Database
 from infra.errors import BadInput, Flaw, NotFound
-from services.segments.computed import ComputedTrait
 from services.segments.evaluator import Waiter
 from services.segments.facts import events_of
 from services.segments.reading import read_filter
-from services.segments.schemas import ComputedDraft, ComputedList, ComputedView
+from services.segments.schemas import ComputedList, ComputedView
 
 _ALL = text("SELECT key, definition, version, updated_at FROM computed_trait ORDER BY key")
 _ONE = text("SELECT key, definition, version, updated_at FROM computed_trait WHERE key = :key")

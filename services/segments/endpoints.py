@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 
+from conditions.computed import ComputedDraft
 from contracts.segments import Computed, ComputedLookup, Evaluate, Evaluated
 from infra.auth import Caller, Scope, requires
 from services.segments.catalogue import Catalogue
@@ -15,7 +16,6 @@ from services.segments.census import Census
 from services.segments.computed_traits import ComputedTraits
 from services.segments.evaluator import Evaluator
 from services.segments.schemas import (
-    ComputedDraft,
     ComputedList,
     ComputedView,
     Count,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+
+from conditions.computed import ComputedDraft
 
 SegmentKey = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9_-]{0,99}$", description="Lower-case letters, digits, - and _")]
 TraitKey = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,99}$", description="Lower-case letters, digits and _")]
@@ -118,27 +120,6 @@ class QueryAnswer(Shape):
     count: int
     at: datetime
     profile_ids: tuple[UUID, ...]
-
-
-class Shift(Shape):
-    """A duration read from the event: this number property, in these units."""
-
-    property: str = Field(min_length=1)
-    unit: Literal["minutes", "hours", "days", "weeks", "months", "years"] = "days"
-
-
-class ComputedDraft(Shape):
-    """`PUT /v1/computed-traits/{key}`: one value from a person's events.
-
-    `take` with a property yields its value, `last` and `first` without one the event's own instant. Events that lack
-    what is asked for are passed over. `add` moves a date by an ISO 8601 duration or by a property of the same event.
-    """
-
-    event: str = Field(min_length=1)
-    where: dict[str, JsonValue] | None = None
-    take: Literal["last", "first", "count", "sum", "min", "max"]
-    property: str | None = Field(None, min_length=1)
-    add: str | Shift | None = None
 
 
 class ComputedView(Shape):

@@ -8,12 +8,12 @@ import orjson
 import pytest
 
 from conditions import parse_condition
+from conditions.computed import ComputedDraft
 from contracts.channels import Channel
 from journeys import check, parse_journey
 from journeys.check import errors
 from services.channels.templates import TemplateInput, compiled
 from services.segments.computed_traits import _check
-from services.segments.schemas import ComputedDraft
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from conditions import parse_condition
+from conditions.computed import ComputedDraft
 from contracts.channels import Channel
 from demo.gatherings import Visit
 from demo.people import Person
@@ -19,7 +20,7 @@ from journeys.check import errors
 from journeys.model import Send
 from services.channels.decision import render_context
 from services.channels.templates import Compiled, TemplateInput, compiled
-from services.segments.schemas import ComputedDraft, SegmentDraft
+from services.segments.schemas import SegmentDraft
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SHOPS = ("publisher", "petshop")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.channels import Channel
-from services.channels.quiet_hours import QuietHours
+from policy.quiet_hours import QuietHours
 from tests.services.channels.conftest import StartWorld
 from tests.services.channels.support import World
 

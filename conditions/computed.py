@@ -1,20 +1,46 @@
 """Computed traits: one value from a person's events, worked out when it is asked for."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
-from typing import assert_never
+from typing import Literal, assert_never
 
-from pydantic import JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from conditions import Duration, EventFact, add, compile_filter, lookup, parse_filter, parse_instant
-from services.segments.schemas import ComputedDraft, Shift
+from conditions.duration import Duration, add
+from conditions.filters import compile_filter
+from conditions.parse import parse_filter
+from conditions.person import EventFact
+from conditions.values import lookup, parse_instant
 
 _Value = datetime | int | float | str | bool | list[JsonValue] | dict[str, JsonValue]
+
+
+class Shift(BaseModel):
+    """A duration read from the event: this number property, in these units."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    property: str = Field(min_length=1)
+    unit: Literal["minutes", "hours", "days", "weeks", "months", "years"] = "days"
+
+
+class ComputedDraft(BaseModel):
+    """`PUT /v1/computed-traits/{key}`: one value from a person's events.
+
+    `take` with a property yields its value, `last` and `first` without one the event's own instant. Events that lack
+    what is asked for are passed over. `add` moves a date by an ISO 8601 duration or by a property of the same event.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    event: str = Field(min_length=1)
+    where: dict[str, JsonValue] | None = None
+    take: Literal["last", "first", "count", "sum", "min", "max"]
+    property: str | None = Field(None, min_length=1)
+    add: str | Shift | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,49 @@
+"""Everything around a simulated person: other journeys, segments, computed traits, delivery rules, what services answer."""
+
+from collections.abc import Mapping
+
+from pydantic import ConfigDict, Field, JsonValue
+
+from conditions.computed import ComputedTrait
+from conditions.duration import Duration
+from conditions.model import Condition
+from journeys.model import Journey
+from journeys.simulation.people import Behaviour, ChannelName, Shape
+from policy import DeliveryPolicy
+
+
+class Answer(Shape):
+    """What a called web service answers to one try."""
+
+    status: int = 200
+    headers: dict[str, str] = Field(default_factory=dict)
+    body: JsonValue = None
+    error: str | None = None
+    """It did not answer, and why."""
+    after: Duration = Duration.parse("PT0S")
+    """How long it takes."""
+
+
+class Setting(Shape):
+    """The world of a simulation. Nothing in it changes by itself but what conditions on time make of it."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    journeys: Mapping[str, Journey] = Field(default_factory=dict)
+    """Other published journeys by key: started by `start_journey`, and by their own entries."""
+    segments: Mapping[str, Condition] = Field(default_factory=dict)
+    """Definitions by key: memberships are worked out, also when time alone changes them."""
+    computed: Mapping[str, ComputedTrait] = Field(default_factory=dict)
+    """Computed traits by key."""
+    templates: Mapping[str, tuple[ChannelName, ...]] | None = None
+    """Template to the channels that it has a part for; None: every template has all."""
+    policy: DeliveryPolicy = DeliveryPolicy()
+    """Quiet hours and frequency caps."""
+    zone: str = "UTC"
+    """The workspace's time zone."""
+    seed: int = 0
+    """Another seed draws other responses; splits and random waits do not depend on it."""
+    behaviour: Behaviour = Behaviour()
+    """What becomes of messages."""
+    answers: Mapping[str, tuple[Answer, ...]] = Field(default_factory=dict)
+    """What each try of a `call` step gets, by the step's id, the last again and again; 200 with no body where left out."""
