@@ -67,7 +67,7 @@ class EnrolmentRow(Base, table=True):
     `parent_*` is the step of another enrolment that waits for this one's end.
     `begins_at` is its place under the journey's cap per hour, kept. `carried`: its cohort takes it through its first steps,
     and it has no workflow yet. `moving` is where a migration or a person wants it: it goes there when its workflow asks next
-    (see moving.py).
+    (see moving.py). `late` is as a decision's: its last wait ended by time so many seconds before it ended.
     """
 
     __tablename__ = "enrolment"
@@ -79,6 +79,8 @@ class EnrolmentRow(Base, table=True):
         Index("enrolment_begins", "journey", "begins_at", postgresql_where=text("begins_at IS NOT NULL")),
         Index("enrolment_carried", "cohort_id", postgresql_where=text("carried")),
         Index("enrolment_moving", "journey", postgresql_where=text("moving IS NOT NULL")),
+        Index("enrolment_of_parent", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
+        Index("enrolment_late", "ended_at", postgresql_where=text("late IS NOT NULL")),
     )
 
     id: UUID = Field(primary_key=True)
@@ -102,6 +104,7 @@ class EnrolmentRow(Base, table=True):
     begins_at: datetime | None = _instant(nullable=True)
     carried: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     moving: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    late: float | None = None
 
 
 class ListenerRow(Base, table=True):
@@ -135,6 +138,7 @@ class MatchRow(Base, table=True):
     """The event or receipt that met a listener, with its body: what `event` refers to from then on."""
 
     __tablename__ = "match"
+    __table_args__ = (Index("match_of_wait", "enrolment_id", "step", "visit"),)
 
     enrolment_id: UUID = Field(primary_key=True)
     event_id: str = Field(primary_key=True)
@@ -150,12 +154,14 @@ class MatchRow(Base, table=True):
 class DecisionRow(Base, table=True):
     """What was decided for one (enrolment, step, visit), once, and the values it looked at.
 
-    `deadline` is the virtual instant that a wait ends at.
+    `deadline` is the virtual instant that a wait ends at. `late` says by how many seconds of our clock this decision came after
+    the wait before it was over, where that wait ended by time.
     """
 
     __tablename__ = "decision"
     __table_args__ = (
         Index("decision_by_journey", "journey", "step"),
+        Index("decision_late", "at", postgresql_where=text("late IS NOT NULL")),
         Index("decision_paused", "journey", "at", postgresql_where=text("kind = 'deferred' AND seen->>'reason' = 'paused'")),
     )
 
@@ -168,6 +174,7 @@ class DecisionRow(Base, table=True):
     seen: dict[str, Any] = Field(sa_type=JSONB)
     deadline: datetime | None = _instant(nullable=True)
     at: datetime = _instant()
+    late: float | None = None
 
 
 class OutgoingRow(Base, table=True):
@@ -356,6 +363,34 @@ class PaceRow(Base, table=True):
 
     name: str = Field(primary_key=True)
     next_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": text("now()")})
+
+
+class PlaceRow(Base, table=True):
+    """Where an enrolment under way stands: its newest decision, and what is to make it move on. Gone when it has ended.
+
+    `step` is None until the first decision. `since` is when the person arrived at the step, `due` when its wait ends (our
+    clock). `told` is the newest signal that should move it on, `told_at` when that was written; `moved` is the newest move to
+    another version or step. `changed_at`, `told_at` and `suspect_at` (the reconciler's first doubt) are the database's own time.
+    """
+
+    __tablename__ = "place"
+    __table_args__ = (
+        Index("place_unstarted", "changed_at", postgresql_where=text("step IS NULL")),
+        Index("place_due", "due", postgresql_where=text("due IS NOT NULL")),
+        Index("place_told", "told_at", postgresql_where=text("told_at IS NOT NULL")),
+        Index("place_suspect", "suspect_at", postgresql_where=text("suspect_at IS NOT NULL")),
+    )
+
+    enrolment_id: UUID = Field(primary_key=True)
+    step: str | None = None
+    visit: int | None = None
+    since: datetime | None = _instant(nullable=True)
+    due: datetime | None = _instant(nullable=True)
+    told: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    told_at: datetime | None = _instant(nullable=True)
+    moved: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    changed_at: datetime = Field(sa_type=DateTime(timezone=True), sa_column_kwargs={"server_default": text("now()")})
+    suspect_at: datetime | None = _instant(nullable=True)
 
 
 class RepairRow(Base, table=True):
