@@ -8,6 +8,9 @@ from conditions.duration import Duration
 from conditions.model import Moment, Name, Node, Path
 from journeys.dates import StepId, told_by, wrong
 from journeys.model import MessageStatus
+from journeys.simulation.people import ChannelName
+
+CHANNELS: tuple[ChannelName, ...] = ("email", "sms", "whatsapp", "web_push")
 
 
 class Happening(Node):
@@ -16,7 +19,8 @@ class Happening(Node):
     at: Moment | None = None
     """When: a local date and time of the person, or an instant with `Z` or an offset."""
     after: Duration | None = None
-    """How long after the start of the test; for messages after each sending, for calls after each try."""
+    """How long after the start, days and longer on the person's wall clock; for outcomes of messages after each sending,
+    for answers after the try."""
 
     @model_validator(mode="after")
     def _one_time(self) -> Self:
@@ -44,7 +48,7 @@ class TraitsChange(Happening):
 
 
 class SegmentEntered(Happening):
-    """The person becomes a member of a segment that is not worked out from a file (see `segments` of the person)."""
+    """The person becomes a member of a segment that the folder does not define."""
 
     segment_entered: Name
     """Key of the segment."""
@@ -58,38 +62,49 @@ class SegmentLeft(Happening):
 
 
 class MessageOutcome(Happening):
-    """What becomes of a message that the journey sends: `after` counts from its sending."""
+    """What becomes of the messages of a step."""
 
     message: StepId
-    """The id of the `send` step."""
+    """The id of the `send` step; `after` counts from each sending, and the outcome comes at once where no time is written."""
     status: MessageStatus
-    """The outcome."""
-    properties: dict[str, JsonValue] = Field(default_factory=dict)
-    """What the outcome carries, such as the `text` of a reply or the `url` of a click."""
+    """The outcome. Every message is delivered at once unless an outcome of its step says `bounced` or `rejected`."""
+    text: str | None = None
+    """What the person replies."""
+    url: str | None = None
+    """What the person clicks."""
 
 
 class CallAnswer(Happening):
-    """What the web service answers a `call` step; given several times for one step, each answers one try, in order."""
+    """What the web service answers a `call` step; given several times for one step, each answers one try, the last all others."""
 
     call: StepId
-    """The id of the `call` step."""
-    status: Annotated[int, Field(ge=100, le=599)] | None = 200
-    """HTTP status; null: no answer at all."""
+    """The id of the `call` step; `after` counts from the try. With `at`, the answer comes then."""
+    status: Annotated[int, Field(ge=100, le=599)] = 200
+    """HTTP status."""
     headers: dict[str, str] = Field(default_factory=dict)
     """Headers of the answer."""
     body: JsonValue = None
     """The answer's JSON."""
+    error: str | None = None
+    """There is no answer, and why: a failed try."""
 
 
-class JourneyEnds(Happening):
-    """Another journey that a `start_journey` step waits for ends: `after` counts from its start."""
+class Agrees(Happening):
+    """The person agrees to get messages."""
 
-    journey: StepId
-    """The id of the `start_journey` step."""
-    reason: str = "completed"
-    """Why it ended."""
-    goal_reached: bool = False
-    """Whether it reached its goal."""
+    agrees: Name
+    """The purpose, such as `marketing`."""
+    channels: tuple[ChannelName, ...] = CHANNELS
+    """On these channels; all where left out."""
+
+
+class Withdraws(Happening):
+    """The person wants no more messages."""
+
+    withdraws: Name
+    """The purpose."""
+    channels: tuple[ChannelName, ...] = CHANNELS
+    """On these channels; all where left out."""
 
 
 AnyHappening = Annotated[
@@ -99,6 +114,7 @@ AnyHappening = Annotated[
     | Annotated[SegmentLeft, Tag("<segment_left>")]
     | Annotated[MessageOutcome, Tag("<message>")]
     | Annotated[CallAnswer, Tag("<call>")]
-    | Annotated[JourneyEnds, Tag("<journey>")],
-    told_by("event", "traits", "segment_entered", "segment_left", "message", "call", "journey"),
+    | Annotated[Agrees, Tag("<agrees>")]
+    | Annotated[Withdraws, Tag("<withdraws>")],
+    told_by("event", "traits", "segment_entered", "segment_left", "message", "call", "agrees", "withdraws"),
 ]

@@ -1,17 +1,15 @@
 """The test file: a journey, and tests each with a person, a start, what happens, and what is expected."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
-from authoring.testing.happenings import AnyHappening
+from authoring.testing.happenings import CHANNELS, AnyHappening
 from conditions.duration import Duration
 from conditions.model import Moment, Name, Node, Path
 from journeys.dates import Key, StepId, wrong
+from journeys.simulation.people import ChannelName
 from policy import DeliveryPolicy
-
-ChannelName = Literal["email", "sms", "whatsapp", "web_push"]
-CHANNELS: tuple[ChannelName, ...] = ("email", "sms", "whatsapp", "web_push")
 
 
 class PastEvent(Node):
@@ -40,14 +38,12 @@ class PersonGiven(Node):
 
     traits: dict[str, JsonValue] = Field(default_factory=dict)
     """What is known of them; `timezone` is their IANA zone."""
-    computed: dict[str, JsonValue] = Field(default_factory=dict)
-    """Computed traits; those of the folder are worked out from the events where left out."""
     segments: tuple[Name, ...] = ()
-    """Memberships that are given. A segment of the folder that is not named is worked out from its condition."""
+    """Memberships in segments that the folder does not define; those that it defines are worked out from their conditions."""
     consents: dict[Name, bool | tuple[ChannelName, ...]] | None = None
     """Purpose to the channels agreed to (or true: all, false: none); they agreed to everything where left out."""
     reachable: tuple[ChannelName, ...] = CHANNELS
-    """Channels that reach them; all where left out."""
+    """Channels that reach them, whatever the traits say; all where left out."""
     events: tuple[PastEvent, ...] = ()
     """What they did before the start."""
 

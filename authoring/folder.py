@@ -1,0 +1,113 @@
+"""A folder of journeys as code, read from disk: definitions by kind and key, test files, and what could not be read."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from authoring.findings import Finding
+from authoring.kinds import KINDS, Kind, kind_of
+
+TESTS = ".test.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One file; `body` is its JSON."""
+
+    path: Path
+    kind: Kind
+    key: str
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TestSource:
+    """A file of journey tests, not yet looked into."""
+
+    path: Path
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Everything below some paths; each key once per kind."""
+
+    definitions: tuple[Definition, ...]
+    tests: tuple[TestSource, ...]
+    findings: tuple[Finding, ...]
+
+    def of(self, kind: Kind) -> Mapping[str, Definition]:
+        """Key to definition."""
+        return {each.key: each for each in self.definitions if each.kind is kind}
+
+
+class _TwiceError(ValueError):
+    pass
+
+
+def read_folder(paths: Sequence[Path]) -> Folder:
+    """Reads every JSON file at or below `paths`; what cannot be read, or is defined twice, becomes a finding."""
+    definitions: dict[tuple[str, str], Definition] = {}
+    tests: list[TestSource] = []
+    found: list[Finding] = []
+    for path in _files(paths):
+        try:
+            body = json.loads(path.read_text("utf-8"), object_pairs_hook=_object, parse_constant=_refuse_constant)
+        except (ValueError, OSError, RecursionError) as error:
+            found.append(_unreadable(path, error))
+            continue
+        if path.name.endswith(TESTS):
+            tests.append(TestSource(path, body))
+            continue
+        read = _definition(path, body)
+        if isinstance(read, Finding):
+            found.append(read)
+            continue
+        first = definitions.setdefault((read.kind.name, read.key), read)
+        if first is not read:
+            message = f"the {read.kind.name} {read.key!r} is defined in {first.path} already"
+            found.append(Finding(file=str(path), path="$.key", message=message, remedy="give one of them another key"))
+    return Folder(tuple(definitions.values()), tuple(tests), tuple(found))
+
+
+def _files(paths: Iterable[Path]) -> list[Path]:
+    found = (sorted(path.rglob("*.json")) if path.is_dir() else [path] for path in paths)
+    return list(dict.fromkeys(path for each in found for path in each))
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _TwiceError(next(name for name in names if names.count(name) > 1))
+    return made
+
+
+def _refuse_constant(text: str) -> Any:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _unreadable(path: Path, error: Exception) -> Finding:
+    match error:
+        case _TwiceError():
+            message, remedy = f"an object has the key {str(error)!r} twice", "remove one of them"
+        case RecursionError():
+            message, remedy = "is nested too deeply", "say it in fewer levels"
+        case OSError():
+            message, remedy = f"cannot be read: {error.strerror}", "look at the file's permissions"
+        case _:
+            message, remedy = f"is not JSON: {error}", "correct it there"
+    return Finding(file=str(path), path="$", message=message, remedy=remedy)
+
+
+def _definition(path: Path, body: Any) -> Definition | Finding:
+    if not isinstance(body, dict) or not isinstance(body.get("key"), str):
+        remedy = "give the definition a key, its name in URLs"
+        return Finding(file=str(path), path="$.key", message="is missing", remedy=remedy)
+    kind = kind_of(path.parent.name, set(body))
+    if kind is None:
+        known = ", ".join(each.folder for each in KINDS)
+        return Finding(file=str(path), path="$", message="its kind is not clear", remedy=f"put it into a folder named {known}")
+    return Definition(path, kind, body["key"], body)
