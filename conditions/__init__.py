@@ -3,7 +3,8 @@
 Both must give the same answer, so the rules are few and total: no condition fails on any data.
 
 **Conditions**: `{"all": […]}` (true when empty), `{"any": […]}` (false when empty), `{"not": …}` (plain negation),
-`{"trait": path, OPERATOR: operand}`, `{"event": name, "where", "count", "sum", "within", "between"}`, `{"segment": key}`.
+`{"trait": path, OPERATOR: operand}`, `{"event": name, "where", "count", "sum", "within", "between"}`, `{"segment": key}`,
+`{"value": {"ref": name}, OPERATOR: operand}` (the value of a reference, compared as a trait; a constant is allowed too).
 **Filters** (`where`) test one event's properties: `all`, `any`, `not`, `{"property": path, OPERATOR: operand}`.
 A comparison has exactly one operator. Numbers are the exact decimals that were written.
 
@@ -23,7 +24,7 @@ indexes a list. (`traits #> '{a,b}'` in PostgreSQL then means the same.) A value
 | `older_than: D` | v is a date and v + D <= now |
 | `newer_than: D` | v is a date and v + D > now |
 
-Everything not said to be true is false. `older_than` and `newer_than` are for traits only (events have `within`).
+Everything not said to be true is false. `older_than` and `newer_than` are for traits and values (events have `within`).
 
 **Dates** are texts of the form `YYYY-MM-DD` (midnight UTC) or `YYYY-MM-DDThh:mm[:ss[.ffffff]][Z|±hh:mm]` (a blank may stand
 for T; without offset: UTC) of the years 1000 to 2999, offsets up to 15:59, no 24:00 and no leap second; `2023-02-30` is no
@@ -39,7 +40,8 @@ nothing, the empty sum is 0. Where both are given both must hold; where neither 
 
 **References** `{"ref": name}` are bound to constants before a condition is asked. One that leads nowhere (or to an object, a
 null, or a list where `in` expects none) becomes `{"nothing": true}`, which is `eq` to nothing; hence `ne` is true of it. `in`
-takes a reference to a list, whose texts, numbers and booleans count.
+takes a reference to a list, whose texts, numbers and booleans count. The `value` of a comparison keeps any type: a list has
+members, an object is there and equals nothing. Once bound, `as` holds the reference's name, under which the value is `seen`.
 """
 
 from conditions.duration import Duration, add, at_local
@@ -62,6 +64,7 @@ from conditions.model import (
     Ref,
     SumIs,
     TraitIs,
+    ValueIs,
     WhereAll,
     WhereAny,
     WhereNot,
@@ -103,6 +106,7 @@ __all__ = [
     "References",
     "SumIs",
     "TraitIs",
+    "ValueIs",
     "WhereAll",
     "WhereAny",
     "WhereNot",

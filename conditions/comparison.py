@@ -127,6 +127,29 @@ OneOf = Annotated[
 ]
 
 
+def _subject_tag(value: object) -> str:
+    match value:
+        case {"ref": _, **more} if not more:
+            return "<ref>"
+        case {"nothing": _, **more} if not more:
+            return "<nothing>"
+        case Ref():
+            return "<ref>"
+        case Nothing():
+            return "<nothing>"
+        case _:
+            return "<constant>"
+
+
+Subject = Annotated[
+    Annotated[Ref, Tag("<ref>")] | Annotated[Nothing, Tag("<nothing>")] | Annotated[JsonValue, Tag("<constant>")],
+    Discriminator(_subject_tag),
+]
+
+_SUBJECTS = frozenset({"trait", "property", "subject", "called"})
+"""Fields of comparisons that are no operators."""
+
+
 def _nothing() -> Nothing:
     return NOTHING
 
@@ -164,12 +187,12 @@ class Comparison(Node):
         return found
 
     def _operators(self) -> list[str]:
-        return [name for name in type(self).model_fields if name in self.model_fields_set and name not in ("trait", "property")]
+        return [name for name in type(self).model_fields if name in self.model_fields_set and name not in _SUBJECTS]
 
     @model_validator(mode="after")
     def _one_operator(self) -> Self:
         if len(self._operators()) != 1:
-            known = [info.alias or name for name, info in type(self).model_fields.items() if name not in ("trait", "property")]
+            known = [info.alias or name for name, info in type(self).model_fields.items() if name not in _SUBJECTS]
             raise refuse("operators", "needs exactly one operator", f"one of {', '.join(known)}; combine several with 'all'")
         return self
 
@@ -184,15 +207,34 @@ class PropertyIs(Comparison):
     """Dotted path into the event's properties."""
 
 
-class TraitIs(Comparison):
-    """A trait of the profile compares thus."""
+class DatedComparison(Comparison):
+    """A comparison that knows the time too."""
 
-    trait: Path
-    """Dotted path into the profile's traits."""
     older_than: Duration = Field(default_factory=lambda: ZERO)
     """The date and this duration lie in the past."""
     newer_than: Duration = Field(default_factory=lambda: ZERO)
     """The date and this duration lie in the future."""
+
+
+class TraitIs(DatedComparison):
+    """A trait of the profile compares thus."""
+
+    trait: Path
+    """Dotted path into the profile's traits."""
+
+
+class ValueIs(DatedComparison):
+    """A value that a reference leads to compares thus, as a trait would."""
+
+    subject: Subject = Field(alias="value")
+    """A reference such as `{"ref": "results.credit-check.body.score"}`, or the constant that it was bound to."""
+    called: str | None = Field(default=None, alias="as")
+    """What explanations call it; the reference's name once it is bound."""
+
+    @property
+    def constant(self) -> JsonValue:
+        """The value; None (missing) for a reference that was not bound or leads nowhere."""
+        return None if isinstance(self.subject, Ref | Nothing) else self.subject
 
 
 Number = Annotated[

@@ -19,6 +19,7 @@ from conditions.model import (
     Not,
     NumberIs,
     TraitIs,
+    ValueIs,
 )
 from conditions.operators import compare, compile_test
 from conditions.person import Evaluation, EventFact, Person
@@ -63,12 +64,19 @@ class _Question:
                 member = condition.segment in self.person.segments
                 self.seen[f"segments.{condition.segment}"] = member
                 return member, None
+            case ValueIs():
+                if condition.called is not None:
+                    self.seen[condition.called] = condition.constant
+                return self._compared(condition, condition.constant)
             case _:
                 assert_never(condition)
 
     def _trait(self, condition: TraitIs) -> _Answer:
         value = lookup(self.person.traits, tuple(condition.trait.split(".")))
         self.seen[f"traits.{condition.trait}"] = value
+        return self._compared(condition, value)
+
+    def _compared(self, condition: TraitIs | ValueIs, value: JsonValue) -> _Answer:
         if condition.op not in ("older_than", "newer_than"):
             return compile_test(condition)(value), None
         begins = parse_instant(value)

@@ -22,6 +22,7 @@ from conditions.comparison import (
     Scalar,
     SumIs,
     TraitIs,
+    ValueIs,
     refuse,
 )
 from conditions.duration import Duration
@@ -51,6 +52,7 @@ __all__ = [
     "Scalar",
     "SumIs",
     "TraitIs",
+    "ValueIs",
     "WhereAll",
     "WhereAny",
     "WhereNot",
@@ -132,7 +134,7 @@ class Not(Node):
     not_: "Condition" = Field(alias="not")
 
 
-_CONDITION_KEYS = ("all", "any", "not", "trait", "event", "segment")
+_CONDITION_KEYS = ("all", "any", "not", "trait", "event", "segment", "value")
 _CONDITION_TAGS: dict[type[Node], str] = {
     All: "<all>",
     AnyOf: "<any>",
@@ -140,6 +142,7 @@ _CONDITION_TAGS: dict[type[Node], str] = {
     TraitIs: "<trait>",
     Happened: "<event>",
     InSegment: "<segment>",
+    ValueIs: "<value>",
 }
 _FILTER_KEYS = ("all", "any", "not", "property")
 _FILTER_TAGS: dict[type[Node], str] = {WhereAll: "<all>", WhereAny: "<any>", WhereNot: "<not>", PropertyIs: "<property>"}
@@ -163,11 +166,12 @@ Condition = Annotated[
     | Annotated[Not, Tag("<not>")]
     | Annotated[TraitIs, Tag("<trait>")]
     | Annotated[Happened, Tag("<event>")]
-    | Annotated[InSegment, Tag("<segment>")],
+    | Annotated[InSegment, Tag("<segment>")]
+    | Annotated[ValueIs, Tag("<value>")],
     Discriminator(
         _condition_tag,
         custom_error_type="condition",
-        custom_error_message="is no condition: it needs one of the keys all, any, not, trait, event, segment",
+        custom_error_message="is no condition: it needs one of the keys all, any, not, trait, event, segment, value",
     ),
 ]
 Filter = Annotated[

@@ -19,6 +19,7 @@ from conditions.model import (
     PropertyIs,
     Ref,
     TraitIs,
+    ValueIs,
     WhereAll,
     WhereAny,
     WhereNot,
@@ -36,6 +37,11 @@ class References:
     events: frozenset[str] = frozenset()
     segments: frozenset[str] = frozenset()
     refs: frozenset[str] = frozenset()
+
+    @property
+    def of_a_person(self) -> bool:
+        """Whether anything of a person is looked at: with references alone, whoever knows the values can answer."""
+        return bool(self.traits or self.events or self.segments)
 
     def __or__(self, other: "References") -> "References":
         return References(
@@ -58,6 +64,9 @@ def references(condition: Condition) -> References:
             return References(events=frozenset({condition.event})) | filter_references(condition.where)
         case InSegment():
             return References(segments=frozenset({condition.segment}))
+        case ValueIs():
+            subject = condition.subject
+            return References(refs=_ref_of(condition) | ({subject.ref} if isinstance(subject, Ref) else frozenset()))
         case _:
             assert_never(condition)
 
@@ -96,6 +105,8 @@ def bind(condition: Condition, resolve: Resolve) -> Condition:
             return condition.model_copy(update={"where": bind_filter(condition.where, resolve)})
         case InSegment():
             return condition
+        case ValueIs():
+            return condition.model_copy(update=_constant(condition, resolve) | _subject(condition, resolve))
         case _:
             assert_never(condition)
 
@@ -133,6 +144,15 @@ def _constant(comparison: Comparison, resolve: Resolve) -> dict[str, object]:
     if comparison.op == "in":
         return {"in_": tuple(value for value in found if _is_scalar(value)) if isinstance(found, list) else NOTHING}
     return {comparison.op: found if _is_scalar(found) else NOTHING}
+
+
+def _subject(condition: ValueIs, resolve: Resolve) -> dict[str, object]:
+    """An object becomes an empty one: no operator looks inside, and it could be taken for a reference."""
+    if not isinstance(condition.subject, Ref):
+        return {}
+    found = resolve(condition.subject.ref)
+    constant: object = NOTHING if found is None else {} if isinstance(found, dict) else found
+    return {"subject": constant, "called": condition.called or condition.subject.ref}
 
 
 def _is_scalar(value: JsonValue) -> bool:

@@ -23,6 +23,7 @@ from conditions import (
     Person,
     References,
     TraitIs,
+    ValueIs,
     evaluate,
     parse_condition,
     references,
@@ -74,7 +75,7 @@ def depends_on_time(condition: Condition) -> bool:
             return any(depends_on_time(part) for part in condition.any)
         case Not():
             return depends_on_time(condition.not_)
-        case TraitIs():
+        case TraitIs() | ValueIs():
             return condition.op in ("older_than", "newer_than")
         case Happened():
             return condition.within is not None

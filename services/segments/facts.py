@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from sqlalchemy import Row, text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from conditions import All, AnyOf, Condition, EventFact, Happened, InSegment, Not, Person, TraitIs
+from conditions import All, AnyOf, Condition, EventFact, Happened, InSegment, Not, Person, TraitIs, ValueIs
 
 _EVER = datetime(1, 1, 1, tzinfo=UTC)
 
@@ -112,7 +112,7 @@ def _leaves(condition: Condition) -> Iterable[Happened | InSegment]:
             return [leaf for part in condition.any for leaf in _leaves(part)]
         case Not():
             return _leaves(condition.not_)
-        case TraitIs():
+        case TraitIs() | ValueIs():
             return ()
         case Happened() | InSegment():
             return (condition,)

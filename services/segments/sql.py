@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal, assert_never
 
 from sqlalchemy import TextClause, text
 
-from conditions import All, AnyOf, Condition, Filter, Happened, InSegment, Not, PropertyIs, TraitIs, WhereAll, WhereAny, WhereNot
+from conditions import (
+    All,
+    AnyOf,
+    Condition,
+    Duration,
+    Filter,
+    Happened,
+    InSegment,
+    Not,
+    PropertyIs,
+    TraitIs,
+    ValueIs,
+    WhereAll,
+    WhereAny,
+    WhereNot,
+    add,
+    parse_instant,
+)
+from conditions.operators import compile_test
 from services.segments.comparisons import Binds, compare, number_is, shifted
 
 Memberships = Literal["current", "history"]
@@ -61,6 +79,8 @@ class _Compiler:
                 return self._happened(condition)
             case InSegment():
                 return self._in_segment(condition.segment)
+            case ValueIs():
+                return self._value(condition)
             case _:
                 assert_never(condition)
 
@@ -103,6 +123,16 @@ class _Compiler:
                 return f"({compare(where, self.binds.path('e.properties', where.property), self.binds, _NOW)})"
             case _:
                 assert_never(where)
+
+    def _value(self, condition: ValueIs) -> str:
+        """The same for everybody, so it is answered here; only time is left to the server."""
+        if condition.op not in ("older_than", "newer_than"):
+            return str(compile_test(condition)(condition.constant)).lower()
+        begins = parse_instant(condition.constant)
+        if begins is None or not isinstance(condition.value, Duration):
+            return "false"
+        turns = self.binds.add(add(begins, condition.value, UTC), "timestamptz")
+        return f"({turns} {'<=' if condition.op == 'older_than' else '>'} {_NOW})"
 
     def _in_segment(self, segment: str) -> str:
         key = self.binds.add(segment, "text")

@@ -85,7 +85,8 @@ _events = st.builds(
     ),
 )
 _traits = st.builds(lambda name, op: {"trait": name, **op}, st.sampled_from(TRAITS), _operator(durations=True))
-conditions = _tree(_traits | _events | st.sampled_from(SEGMENTS).map(lambda key: {"segment": key}))
+_constants = st.builds(lambda value, op: {"value": value, **op}, values, _operator(durations=True))
+conditions = _tree(_traits | _events | _constants | st.sampled_from(SEGMENTS).map(lambda key: {"segment": key}))
 """JSON of conditions."""
 
 properties = st.dictionaries(st.sampled_from(PROPERTIES), values, max_size=3)

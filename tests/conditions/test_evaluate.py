@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from conditions import EventFact, Person, bind, evaluate, matches_filter, parse_condition, parse_filter
+from conditions import EventFact, Person, References, bind, evaluate, matches_filter, parse_condition, parse_filter, references
 from tests.conditions.strategies import conditions, filters, instants, people, properties
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
@@ -185,3 +185,31 @@ def test_no_data_is_too_large() -> None:
         ]
     )
     assert holds({"event": "x", "sum": {"property": "total", "gt": 1}, "within": "P900Y"}, person)
+
+
+@pytest.mark.parametrize(
+    ("found", "test", "expected"),
+    [
+        (700, {"gte": 600}, True),
+        ("700", {"gte": 600}, False),
+        (None, {"exists": False}, True),
+        (None, {"ne": 1}, True),
+        (["gold", "blue"], {"contains": "gold"}, True),
+        ({"ref": "entry.id"}, {"exists": True}, True),
+        ({"ref": "entry.id"}, {"eq": {"nothing": True}}, False),
+        ("2026-02-01", {"older_than": "P1M"}, True),
+        ("2026-03-02", {"older_than": "P1M"}, False),
+    ],
+)
+def test_a_value_that_a_reference_leads_to_compares_as_a_trait_would(
+    found: JsonValue, test: dict[str, JsonValue], expected: object
+) -> None:
+    condition = parse_condition({"value": {"ref": "results.check.body"}, **test})
+    assert references(condition).refs == {"results.check.body"}
+    bound = parse_condition(bind(condition, lambda _: found).model_dump(mode="json"))
+    assert references(bound) == References()
+    answer = evaluate(bound, Person(), datetime(2026, 3, 15, tzinfo=UTC))
+    assert answer.matches is expected
+    assert answer.seen == {"results.check.body": {} if isinstance(found, dict) else found}
+    as_trait = evaluate(parse_condition({"trait": "t", **test}), Person(traits={"t": found}), datetime(2026, 3, 15, tzinfo=UTC))
+    assert (answer.matches, answer.next_change) == (as_trait.matches, as_trait.next_change)

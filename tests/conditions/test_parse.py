@@ -122,6 +122,7 @@ def test_a_bound_condition_has_no_references_left_and_survives_the_wire(data: di
             data,
             {"trait": "a", "eq": {"ref": "r"}},
             {"not": {"event": "x", "where": {"property": "p", "in": {"ref": "r"}}}},
+            {"value": {"ref": "r"}, "eq": {"ref": "r"}},
         ]
     }
     bound = bind(parse_condition(with_refs), lambda _: value)  # type: ignore[arg-type, return-value]

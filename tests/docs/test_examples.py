@@ -76,7 +76,7 @@ def test_a_form_of_a_condition_is_one(form: str) -> None:
 
 
 def test_every_form_of_the_language_is_in_the_table() -> None:
-    keys = {"all", "any", "not", "trait", "event", "segment"}
+    keys = {"all", "any", "not", "trait", "event", "segment", "value"}
     assert {re.findall(r'"(\w+)"', form)[0] for form in forms()} == keys
 
 

@@ -49,7 +49,7 @@ _durations = st.sampled_from(["P12M", "P1M", "P30D", "PT1S", "P1Y2M3DT4H5M6.S".r
 _spans = st.one_of(_durations, _durations.map("-{}".format))
 
 
-def _comparisons(name: str, paths: tuple[str, ...]) -> st.SearchStrategy[dict[str, JsonValue]]:
+def _comparisons(name: str, subjects: st.SearchStrategy[JsonValue]) -> st.SearchStrategy[dict[str, JsonValue]]:
     operator = st.one_of(
         st.fixed_dictionaries({"exists": st.booleans()}),
         *(st.fixed_dictionaries({op: _scalars}) for op in ("eq", "ne", "gt", "gte", "lt", "lte", "contains")),
@@ -57,7 +57,7 @@ def _comparisons(name: str, paths: tuple[str, ...]) -> st.SearchStrategy[dict[st
         st.just({"eq": {"nothing": True}}),
         st.just({"ne": {"nothing": True}}),
     )
-    return st.builds(lambda path, test: {name: path, **test}, st.sampled_from(paths), operator)
+    return st.builds(lambda subject, test: {name: subject, **test}, subjects, operator)
 
 
 def _nested(leaf: st.SearchStrategy[dict[str, JsonValue]], leaves: int) -> st.SearchStrategy[dict[str, JsonValue]]:
@@ -73,7 +73,7 @@ def _nested(leaf: st.SearchStrategy[dict[str, JsonValue]], leaves: int) -> st.Se
 
 
 _number_is = st.builds(lambda op, value: {op: value}, st.sampled_from(["eq", "ne", "gt", "gte", "lt", "lte"]), _numbers)
-_where = _nested(_comparisons("property", PROPERTIES), 3)
+_where = _nested(_comparisons("property", st.sampled_from(PROPERTIES)), 3)
 _windows: st.SearchStrategy[dict[str, JsonValue]] = st.one_of(
     st.just({}),
     _durations.map(lambda text: {"within": text}),
@@ -100,7 +100,12 @@ _aged = st.builds(
     _spans,
 )
 _leaves = st.one_of(
-    _comparisons("trait", TRAITS), _aged, _happened(), st.sampled_from(SEGMENTS).map(lambda key: {"segment": key})
+    _comparisons("trait", st.sampled_from(TRAITS)),
+    _comparisons("value", st.one_of(_values, st.just({"nothing": True}))),
+    _aged,
+    st.builds(lambda date, op, span: {"value": date, op: span}, _dates, st.sampled_from(["older_than", "newer_than"]), _spans),
+    _happened(),
+    st.sampled_from(SEGMENTS).map(lambda key: {"segment": key}),
 )
 _conditions = _nested(_leaves, 4)
 
