@@ -150,6 +150,9 @@ class Deliverer:
         if row.kind == "start":
             await self._start(row)
             return True
+        if row.kind == "look_back":
+            self.deliver(await self._look_back(row.enrolment_id))
+            return True
         return await self._signal(row)
 
     async def _start(self, row: Outgoing) -> None:

@@ -170,10 +170,21 @@ async def end(session: AsyncSession, reasons: dict[UUID, str], now: datetime) ->
         return
     await session.execute(
         text(
-            "WITH over AS (UPDATE enrolment e SET state = 'ended', reason = coalesce(e.reason, k.reason), ended_at = :now "
+            "WITH over AS (UPDATE enrolment e SET state = 'ended', start_at = NULL, moving = NULL, "
+            "reason = coalesce(e.reason, k.reason), ended_at = :now "
             "FROM unnest(CAST(:ids AS uuid[]), CAST(:reasons AS text[])) AS k(id, reason) "
             "WHERE e.id = k.id AND e.state <> 'ended' RETURNING e.id) "
             "DELETE FROM listener l USING over WHERE l.enrolment_id = over.id AND (l.kind <> 'goal' OR l.until IS NULL)"
         ),
         {"ids": list(reasons), "reasons": list(reasons.values()), "now": now},
     )
+
+
+async def end_held(session: AsyncSession, ids: Sequence[UUID], now: datetime) -> set[UUID]:
+    """Ends those of these enrolments that are to end and were never started; returns them: there is nobody to signal."""
+    rows = await session.execute(
+        text("SELECT id FROM enrolment WHERE id = ANY(:ids) AND state = 'ending' AND start_at IS NOT NULL"), {"ids": list(ids)}
+    )
+    held = {row[0] for row in rows.all()}
+    await end(session, dict.fromkeys(held, "ended"), now)
+    return held

@@ -1,57 +1,61 @@
-"""Entering a journey: who may, under which number, with which listeners; refusals are kept with their reason."""
+"""Entering a journey: who may, under which number, with which listeners; refusals are kept with their reason.
+
+All ways in lead here: events, segments, the API, other journeys, cohorts.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, assert_never
 from uuid import UUID, uuid5
 
 import orjson
-from pydantic import JsonValue
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from journeys import MISSING, Journey, resolve
-from journeys.model import ReentryAfter
-from services.journeys.facts import traits_context
+from infra.errors import Conflict
+from services.journeys import candidates, caps
+from services.journeys.admission import Entrant, Past, Refused, entry_key, needs_asking, refusal, refusal_of_key
+from services.journeys.caps import Place
 from services.journeys.listeners import Listener, for_enrolment, register
 from services.journeys.outgoing import Outgoing, write
 
-LONGEST_KEY = 256
+__all__ = ["Entered", "Entrant", "Refused", "enrolment_id", "enter"]
+
 _NAMESPACE = UUID("6f6b1d0e-6c53-5d2e-9d3a-52f3b9a6d1c4")
-
-
-@dataclass(frozen=True, slots=True)
-class Entrant:
-    """Somebody who met a journey's entry trigger. `look_back`: criteria may have been met before they are registered."""
-
-    journey: Journey
-    version: str
-    profile_id: UUID
-    entry: dict[str, Any]
-    at: datetime
-    traits: dict[str, JsonValue]
-    position: str | None = None
-    look_back: bool = False
-    key: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Entered:
-    """What entering wrote: listeners that are now in force, and what to tell Temporal."""
-
-    enrolments: list[UUID]
-    listeners: list[Listener]
-    outgoing: list[Outgoing]
+_TRIES = 5
 
 
 @dataclass(slots=True)
-class _Past:
+class Entered:
+    """What entering wrote: listeners that are now in force, what to tell Temporal, and who did not enter.
+
+    `asked` are those about whom another service is asked first: they enter, or not, a moment later.
+    """
+
+    enrolments: list[UUID] = field(default_factory=list)
+    listeners: list[Listener] = field(default_factory=list)
+    outgoing: list[Outgoing] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    asked: list[Entrant] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Admitted:
+    entrant: Entrant
+    key: str
     number: int
-    running: bool
-    entries: set[str]
+    place: Place
+
+    @property
+    def id(self) -> UUID:
+        return enrolment_id(self.entrant.journey.key, self.entrant.profile_id, self.key, self.number)
+
+    @property
+    def carried(self) -> bool:
+        """Taken through its first steps by its cohort."""
+        return self.entrant.cohort_id is not None and self.place.start_at is None
 
 
 def enrolment_id(journey: str, profile_id: UUID, key: str, number: int) -> UUID:
@@ -59,67 +63,61 @@ def enrolment_id(journey: str, profile_id: UUID, key: str, number: int) -> UUID:
     return uuid5(_NAMESPACE, f"{journey}\x1f{profile_id}\x1f{key}\x1f{number}")
 
 
-def entry_key(entrant: Entrant) -> str | None:
-    """What tells two runs of one person apart: `""` without an entry key, None where its value is missing."""
-    if entrant.key is not None:
-        return entrant.key
-    ref = entrant.journey.entry.key
-    if ref is None:
-        return ""
-    found = resolve(ref, traits_context(entrant.profile_id, entrant.entry, entrant.traits))
-    return None if found is MISSING else str(found)
+async def enter(session: AsyncSession, entrants: Sequence[Entrant], now: datetime) -> Entered:
+    """Enrols those who may enter, in order; everything is written in the caller's transaction. `now` is our clock's.
+
+    Where another transaction enrolled the same person meanwhile, the rules are held against that.
+    """
+    entered = Entered(asked=[each for each in entrants if each.asked is None and needs_asking(each.journey)])
+    await candidates.add(session, entered.asked)
+    left = [each for each in entrants if each.asked is not None or not needs_asking(each.journey)]
+    for _ in range(_TRIES):
+        if not left:
+            return entered
+        left = await _enter(session, left, now, entered)
+    if left:
+        raise Conflict(f"{len(left)} people were enrolled by others at every try")
+    return entered
 
 
-async def enter(session: AsyncSession, entrants: Sequence[Entrant]) -> Entered:
-    """Enrols those who may enter, in order; everything is written in the caller's transaction."""
+async def _enter(session: AsyncSession, entrants: Sequence[Entrant], now: datetime, entered: Entered) -> list[Entrant]:
+    """One try; answers those that another transaction was faster with."""
+    full = await caps.open_for(session, [each.journey for each in entrants], now)
     keyed = [(entrant, entry_key(entrant)) for entrant in entrants]
-    past = await _past(session, [(entrant, key) for entrant, key in keyed if key is not None and len(key) <= LONGEST_KEY])
-    admitted: list[tuple[Entrant, str, int]] = []
-    refused: list[tuple[Entrant, str]] = []
+    past = await _past(session, [(entrant, key) for entrant, key in keyed if key is not None and not refusal_of_key(entrant, key)])
+    admitted: list[_Admitted] = []
+    refused: list[Refused] = []
     for entrant, key in keyed:
-        if key is None:
-            refused.append((entrant, f"there is no {entrant.journey.entry.key}, the entry key"))
+        if key is None or (no := refusal_of_key(entrant, key)) is not None:
+            refused.append(refusal_of_key(entrant, key) or Refused(entrant, ""))
             continue
-        if len(key) > LONGEST_KEY:
-            refused.append((entrant, f"{entrant.journey.entry.key}, the entry key, is longer than {LONGEST_KEY} characters"))
+        known = past.setdefault((entrant.journey.key, entrant.profile_id, key), Past())
+        if entrant.event_id in known.entries:
             continue
-        known = past.setdefault((entrant.journey.key, entrant.profile_id, key), _Past(0, running=False, entries=set()))
-        if entrant.entry["id"] in known.entries:
-            continue
-        reason = _refusal(entrant.journey, known)
-        if reason:
-            refused.append((entrant, reason))
+        no = refusal(entrant, known) or full.refusal(entrant)
+        if no is not None:
+            refused.append(no)
             continue
         known.number += 1
         known.running = True
-        known.entries.add(entrant.entry["id"])
-        admitted.append((entrant, key, known.number))
+        known.entries.add(entrant.event_id)
+        known.entered_at = entrant.at
+        admitted.append(_Admitted(entrant, key, known.number, full.place(entrant.journey)))
     await _refuse(session, refused)
-    return await _enrol(session, admitted)
+    entered.refused += refused
+    written = await _write(session, admitted)
+    await _enrol(session, [each for each in admitted if each.id in written], entered)
+    return [each.entrant for each in admitted if each.id not in written]
 
 
-def _refusal(journey: Journey, known: _Past) -> str | None:
-    match journey.entry.reentry:
-        case "never":
-            return "entered before, and re-entry is 'never'" if known.number else None
-        case "when-finished":
-            return "is still under way, and re-entry is 'when-finished'" if known.running else None
-        case "always":
-            return None
-        case ReentryAfter():
-            raise TypeError("not carried out yet, and therefore not published")
-        case _:
-            assert_never(journey.entry.reentry)
-
-
-async def _past(session: AsyncSession, keyed: Sequence[tuple[Entrant, str]]) -> dict[tuple[str, UUID, str], _Past]:
+async def _past(session: AsyncSession, keyed: Sequence[tuple[Entrant, str]]) -> dict[tuple[str, UUID, str], Past]:
     if not keyed:
         return {}
     rows = await session.execute(
         text(
             "SELECT e.journey, e.profile_id, e.entry_key, max(e.number) AS number, bool_or(e.state = 'running') AS running, "
-            "array_agg(e.entry->>'id') AS entries FROM enrolment e JOIN (SELECT DISTINCT * FROM unnest(CAST(:journeys "
-            "AS text[]), "
+            "array_agg(e.entry->>'id') AS entries, max(e.entered_at) AS entered_at, max(e.ended_at) AS ended_at "
+            "FROM enrolment e JOIN (SELECT DISTINCT * FROM unnest(CAST(:journeys AS text[]), "
             "CAST(:profiles AS uuid[]), CAST(:keys AS text[])) AS u(journey, profile_id, entry_key)) k "
             "USING (journey, profile_id, entry_key) GROUP BY 1, 2, 3"
         ),
@@ -130,69 +128,79 @@ async def _past(session: AsyncSession, keyed: Sequence[tuple[Entrant, str]]) -> 
         },
     )
     return {
-        (row.journey, row.profile_id, row.entry_key): _Past(row.number, running=row.running, entries=set(row.entries))
+        (row.journey, row.profile_id, row.entry_key): Past(row.number, row.running, set(row.entries), row.entered_at, row.ended_at)
         for row in rows.all()
     }
 
 
-async def _enrol(session: AsyncSession, admitted: Sequence[tuple[Entrant, str, int]]) -> Entered:
+async def _write(session: AsyncSession, admitted: Sequence[_Admitted]) -> set[UUID]:
+    """Inserts the rows; answers those that were not there already."""
     if not admitted:
-        return Entered([], [], [])
-    ids = [enrolment_id(entrant.journey.key, entrant.profile_id, key, number) for entrant, key, number in admitted]
-    await session.execute(
+        return set()
+    rows = await session.execute(
         text(
-            "INSERT INTO enrolment (id, journey, version, profile_id, entry_key, number, entry, position, entered_at, state) "
+            "INSERT INTO enrolment (id, journey, version, profile_id, entry_key, number, entry, position, entered_at, start_at, "
+            "begins_at, cohort_id, carried, state) "
             "SELECT *, 'running' FROM unnest(CAST(:ids AS uuid[]), CAST(:journeys AS text[]), CAST(:versions AS text[]), "
             "CAST(:profiles AS uuid[]), CAST(:keys AS text[]), CAST(:numbers AS int[]), CAST(:entries AS jsonb[]), "
-            "CAST(:positions AS text[]), CAST(:ats AS timestamptz[]))"
+            "CAST(:positions AS text[]), CAST(:ats AS timestamptz[]), CAST(:starts AS timestamptz[]), "
+            "CAST(:places AS timestamptz[]), CAST(:cohorts AS uuid[]), CAST(:carried AS bool[])) "
+            "ON CONFLICT DO NOTHING RETURNING id"
         ),
         {
-            "ids": ids,
-            "journeys": [entrant.journey.key for entrant, _, _ in admitted],
-            "versions": [entrant.version for entrant, _, _ in admitted],
-            "profiles": [entrant.profile_id for entrant, _, _ in admitted],
-            "keys": [key for _, key, _ in admitted],
-            "numbers": [number for _, _, number in admitted],
-            "entries": [orjson.dumps(entrant.entry).decode() for entrant, _, _ in admitted],
-            "positions": [entrant.position for entrant, _, _ in admitted],
-            "ats": [entrant.at for entrant, _, _ in admitted],
+            "ids": [each.id for each in admitted],
+            "journeys": [each.entrant.journey.key for each in admitted],
+            "versions": [each.entrant.version for each in admitted],
+            "profiles": [each.entrant.profile_id for each in admitted],
+            "keys": [each.key for each in admitted],
+            "numbers": [each.number for each in admitted],
+            "entries": [orjson.dumps(each.entrant.entry).decode() for each in admitted],
+            "positions": [each.entrant.position for each in admitted],
+            "ats": [each.entrant.at for each in admitted],
+            "starts": [each.place.start_at for each in admitted],
+            "places": [each.place.begins_at for each in admitted],
+            "cohorts": [each.entrant.cohort_id for each in admitted],
+            "carried": [each.carried for each in admitted],
         },
     )
+    return {row[0] for row in rows.all()}
+
+
+async def _enrol(session: AsyncSession, admitted: Sequence[_Admitted], entered: Entered) -> None:
+    """Registers listeners, and starts the workflows of those whom nothing holds."""
     listeners: list[Listener] = []
-    for identifier, (entrant, _, _) in zip(ids, admitted, strict=True):
-        context = traits_context(entrant.profile_id, entrant.entry, entrant.traits)
-        listeners += for_enrolment(entrant.journey, identifier, entrant.profile_id, context, entrant.at)
+    for each in admitted:
+        entrant = each.entrant
+        listeners += for_enrolment(entrant.journey, each.id, entrant.profile_id, entrant.context, entrant.at)
     await register(session, listeners)
-    starts = [
-        Outgoing(
-            identifier,
-            entrant.journey.key,
-            "start",
-            {
-                "version": entrant.version,
-                "look_back": entrant.look_back and bool(entrant.journey.exit_when or entrant.journey.goal),
-            },
-            str(identifier),
-        )
-        for identifier, (entrant, _, _) in zip(ids, admitted, strict=True)
-    ]
-    return Entered(ids, listeners, await write(session, starts))
+    starts = [start_of(each.id, each.entrant) for each in admitted if each.place.start_at is None and not each.carried]
+    entered.enrolments += [each.id for each in admitted]
+    entered.listeners += listeners
+    entered.outgoing += await write(session, starts)
 
 
-async def _refuse(session: AsyncSession, refused: Sequence[tuple[Entrant, str]]) -> None:
+def start_of(identifier: UUID, entrant: Entrant) -> Outgoing:
+    """What makes the deliverer start an enrolment's workflow."""
+    look_back = entrant.look_back and bool(entrant.journey.exit_when or entrant.journey.goal)
+    payload = {"version": entrant.version, "look_back": look_back}
+    return Outgoing(identifier, entrant.journey.key, "start", payload, str(identifier))
+
+
+async def _refuse(session: AsyncSession, refused: Sequence[Refused]) -> None:
     if not refused:
         return
     await session.execute(
         text(
-            "INSERT INTO refusal (journey, event_id, profile_id, reason, at) SELECT * FROM unnest(CAST(:journeys AS text[]), "
-            "CAST(:events AS text[]), CAST(:profiles AS uuid[]), CAST(:reasons AS text[]), CAST(:ats AS timestamptz[])) "
-            "ON CONFLICT DO NOTHING"
+            "INSERT INTO refusal (journey, event_id, profile_id, reason, at, seen) SELECT * FROM unnest(CAST(:journeys AS "
+            "text[]), CAST(:events AS text[]), CAST(:profiles AS uuid[]), CAST(:reasons AS text[]), CAST(:ats AS timestamptz[]), "
+            "CAST(:seens AS jsonb[])) ON CONFLICT DO NOTHING"
         ),
         {
-            "journeys": [entrant.journey.key for entrant, _ in refused],
-            "events": [entrant.entry["id"] for entrant, _ in refused],
-            "profiles": [entrant.profile_id for entrant, _ in refused],
-            "reasons": [reason for _, reason in refused],
-            "ats": [entrant.at for entrant, _ in refused],
+            "journeys": [each.entrant.journey.key for each in refused],
+            "events": [each.entrant.event_id for each in refused],
+            "profiles": [each.entrant.profile_id for each in refused],
+            "reasons": [each.reason for each in refused],
+            "ats": [each.entrant.at for each in refused],
+            "seens": [orjson.dumps(each.seen).decode() for each in refused],
         },
     )

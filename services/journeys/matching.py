@@ -14,6 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.journeys import InterruptSignal, MatchedSignal
 from journeys.outcome import Match
+from services.journeys.enrolments import end_held
 from services.journeys.listeners import Listener, Source, waiting_for
 from services.journeys.outgoing import Outgoing, write
 
@@ -89,10 +90,11 @@ async def record(session: AsyncSession, met: Sequence[Met], *, signal: bool = Tr
     fresh = await _store(session, met)
     names = await _journeys(session, [each.listener.enrolment_id for each in fresh])
     await _close(session, fresh)
+    never_started = await end_held(session, [each.listener.enrolment_id for each in fresh], max(each.fact.at for each in met))
     signals: list[Outgoing] = []
     for each in fresh:
         listener, fact = each.listener, each.fact
-        if listener.enrolment_id not in names:
+        if listener.enrolment_id not in names or listener.enrolment_id in never_started:
             continue
         if listener.kind == "wait":
             body = MatchedSignal(step=listener.step, visit=listener.visit, path=listener.path, event_id=fact.id).model_dump(

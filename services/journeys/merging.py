@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.journeys import InterruptSignal
+from services.journeys.enrolments import end_held
 from services.journeys.outgoing import Outgoing, write
 
 
@@ -48,6 +49,8 @@ async def merge(session: AsyncSession, merged: UUID, survivor: UUID, event_id: s
                 text("UPDATE enrolment SET state = 'ending', reason = 'merged' WHERE id = :id AND state = 'running'"),
                 {"id": younger},
             )
+            if await end_held(session, [younger], max(row.entered_at, row.other_entered_at)):
+                continue
             body = InterruptSignal(reason="ended", event_id=event_id).model_dump(mode="json")
             ended.append(Outgoing(younger, row.journey, "interrupt", body, f"{event_id}:merged"))
     parameters = {"survivor": survivor, "merged": merged}

@@ -27,7 +27,7 @@ class Outgoing:
 
     enrolment_id: UUID
     journey: str
-    kind: Literal["start", "matched", "interrupt", "refresh", "move"]
+    kind: Literal["start", "look_back", "matched", "interrupt", "refresh", "move"]
     payload: dict[str, Any]
     request_id: str
     id: int = 0
