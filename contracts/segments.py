@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from contracts.base import Wire
 
@@ -47,9 +47,56 @@ class ComputedLookup(Wire):
 
 
 class Computed(Wire):
-    """Per profile the computed traits that have a value."""
+    """Per profile the computed traits that have a value. `events` names, for every computed trait, the event it is worked out from."""
 
     traits: dict[UUID, dict[str, JsonValue]]
+    events: dict[str, str] = {}
+
+
+class MembershipFilter(Wire):
+    """One person and some segments: what changed since an instant (inclusive)."""
+
+    profile_id: UUID
+    segments: tuple[str, ...]
+    since: datetime
+
+
+class MembershipSearch(Wire):
+    """`POST /v1/memberships/search`: the look-back of waits, up to 500 filters at once."""
+
+    filters: tuple[MembershipFilter, ...] = Field(max_length=500)
+
+
+class MembershipChange(Wire):
+    """Somebody entered (`member`) or left. `id` is that of the feed's item about it."""
+
+    id: str
+    segment: str
+    member: bool
+    at: datetime
+
+
+class MembershipsOfPerson(Wire):
+    """What changed, oldest first, and since when those of the segments asked for hold that the person is in now."""
+
+    changes: tuple[MembershipChange, ...] = ()
+    member_of: dict[str, datetime] = {}
+
+
+class MembershipsFound(Wire):
+    """One answer per filter, in its order."""
+
+    memberships: tuple[MembershipsOfPerson, ...]
+
+
+class SegmentDraft(BaseModel):
+    """`PUT /v1/segments/{key}`: a segment as authors write it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1, max_length=200)
+    description: str = Field("", max_length=5000)
+    condition: dict[str, JsonValue]
 
 
 class KnownSegment(Wire):
@@ -76,3 +123,15 @@ class MembershipChanged(Wire):
     at: datetime
     number: int
     traits: dict[str, JsonValue]
+
+
+COMPUTED_TRAIT_CHANGED = "computed_trait.changed"
+
+
+class ComputedTraitChanged(Wire):
+    """`data` of `computed_trait.changed`: its definition is another from now on, or gone; so may everybody's value be.
+
+    The item's subject is the trait's key, no profile.
+    """
+
+    key: str

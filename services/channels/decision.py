@@ -11,10 +11,10 @@ from uuid import UUID
 from channels.message import Content, EmailContent
 from contracts.channels import Channel, Purpose
 from contracts.profiles import ConsentState, Profile
+from infra.liquid import RenderFailed
 from policy.quiet_hours import QuietHours
 from services.channels.address import Address, addresses
 from services.channels.links import Links, Unsubscribe
-from services.channels.liquid import RenderFailed
 from services.channels.templates import Compiled
 
 NO_CONSENT = "no_consent"

@@ -5,78 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
-
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing import Any
 
 from channels.message import Content, EmailContent, PushContent, TextContent
 from contracts.channels import Channel
+from contracts.templates import AuthoredPart, EmailPart, SmsPart, TemplateInput, WebPushPart, WhatsAppPart
 from infra.errors import BadInput, Flaw
-from services.channels.liquid import RenderFailed, Source, parse
+from infra.liquid import RenderFailed, Source, parse
 from services.channels.plain_text import text_of
+
+__all__ = [
+    "Compiled",
+    "EmailPart",
+    "SmsPart",
+    "TemplateDetail",
+    "TemplateInput",
+    "TemplateSummary",
+    "WebPushPart",
+    "WhatsAppPart",
+    "compiled",
+]
 
 _MOST_CHARACTERS = 1600  # of a body, by SMS and WhatsApp alike: Twilio error 21617
 
 
-class Authored(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class EmailPart(Authored):
-    """`text` is derived from the HTML when it is left out."""
-
-    subject: str = Field(min_length=1)
-    html: str = Field(min_length=1)
-    text: str | None = None
-
-
-class SmsPart(Authored):
-    body: str = Field(min_length=1)
-
-
-class WhatsAppPart(Authored):
-    """`content_sid` names a template that WhatsApp approved: needed outside the 24-hour service window.
-
-    `content_variables` are its variables, each Liquid. `body` is what free-form messages, and our own pages, show.
-    """
-
-    body: str = Field(min_length=1)
-    content_sid: str | None = Field(None, pattern=r"^HX[0-9a-fA-F]{32}$")
-    content_variables: dict[str, str] = {}
-
-
-class WebPushPart(Authored):
-    title: str = Field(min_length=1)
-    body: str = ""
-    url: str = ""
-
-
-class TemplateInput(Authored):
-    """`PUT /v1/templates/{key}`. Any `purpose` but transactional forbids sending it as transactional."""
-
-    purpose: str | None = Field(None, min_length=1)
-    email: EmailPart | None = None
-    sms: SmsPart | None = None
-    whatsapp: WhatsAppPart | None = None
-    web_push: WebPushPart | None = None
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        if not self.parts():
-            raise ValueError("a template needs at least one of email, sms, whatsapp, web_push")
-        return self
-
-    def parts(self) -> dict[Channel, EmailPart | SmsPart | WhatsAppPart | WebPushPart]:
-        given = {
-            Channel.EMAIL: self.email,
-            Channel.SMS: self.sms,
-            Channel.WHATSAPP: self.whatsapp,
-            Channel.WEB_PUSH: self.web_push,
-        }
-        return {channel: part for channel, part in given.items() if part is not None}
-
-
-class TemplateSummary(Authored):
+class TemplateSummary(AuthoredPart):
     """One template in its newest version. `variables`: per channel the dotted names it uses."""
 
     key: str

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from contracts.segments import SegmentDraft
 from infra.clock import Clock
 from infra.db import Database
 from infra.errors import NotFound
@@ -16,7 +17,7 @@ from services.segments.definitions import DefinitionCache, Definitions
 from services.segments.errors import StillUsed
 from services.segments.reading import check_segments, read_condition
 from services.segments.rebuild import Rebuilder
-from services.segments.schemas import SegmentDraft, SegmentList, SegmentVersion, SegmentVersions, SegmentView
+from services.segments.schemas import SegmentList, SegmentVersion, SegmentVersions, SegmentView
 
 _PATIENCE = 10.0  # real seconds that a change waits for the population to be computed
 _NOBODY: dict[str, JsonValue] = {"any": []}

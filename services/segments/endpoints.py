@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 
 from conditions.computed import ComputedDraft
-from contracts.segments import Computed, ComputedLookup, Evaluate, Evaluated
+from contracts.segments import Computed, ComputedLookup, Evaluate, Evaluated, SegmentDraft
 from infra.auth import Caller, Scope, requires
 from services.segments.catalogue import Catalogue
 from services.segments.census import Census
@@ -22,7 +22,6 @@ from services.segments.schemas import (
     Members,
     ProfileMemberships,
     QueryAnswer,
-    SegmentDraft,
     SegmentKey,
     SegmentList,
     SegmentVersions,
@@ -76,6 +75,11 @@ def segment_routes(catalogue: Catalogue, census: Census) -> APIRouter:
     @router.get("/v1/profiles/{profile_id}/memberships", summary="A person's memberships with their history")
     async def list_memberships(caller: Reader, profile_id: UUID) -> ProfileMemberships:
         return await census.memberships(profile_id)
+
+    @router.post("/v1/memberships/search", summary="Who entered and left since when")
+    async def search_memberships(caller: Reader, search: MembershipSearch) -> MembershipsFound:
+        """One answer per filter, in order: the changes since its instant, oldest first, and what the person is a member of now."""
+        return await census.changes(search)
 
     return router
 

@@ -21,14 +21,6 @@ class Shape(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class SegmentDraft(Shape):
-    """`PUT /v1/segments/{key}`."""
-
-    name: str = Field(min_length=1, max_length=200)
-    description: str = Field("", max_length=5000)
-    condition: dict[str, JsonValue]
-
-
 class SegmentView(Shape):
     """A segment's newest version. `computed` is false while the population is still being asked."""
 

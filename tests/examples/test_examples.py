@@ -12,6 +12,7 @@ import pytest
 from conditions import parse_condition
 from conditions.computed import ComputedDraft
 from contracts.channels import Channel
+from contracts.segments import SegmentDraft
 from demo.gatherings import Visit
 from demo.people import Person
 from demo.script import Script, write_script
@@ -20,7 +21,6 @@ from journeys.check import errors
 from journeys.model import Send
 from services.channels.decision import render_context
 from services.channels.templates import Compiled, TemplateInput, compiled
-from services.segments.schemas import SegmentDraft
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SHOPS = ("publisher", "petshop")

@@ -12,9 +12,9 @@ from contracts.base import Wire
 from contracts.channels import Channel
 from infra.auth import Caller, Scope, requires
 from infra.errors import BadInput, Flaw
+from infra.liquid import RenderFailed
 from services.channels.decision import render_context
 from services.channels.links import Links, Unsubscribe
-from services.channels.liquid import RenderFailed
 from services.channels.people import People
 from services.channels.template_store import TemplateStore
 from services.channels.templates import TemplateDetail, TemplateInput, TemplateSummary, compiled

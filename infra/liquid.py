@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from liquid.exceptions import LiquidError
 from infra.errors import Flaw
 
 ROOTS = ("profile", "entry", "event", "unsubscribe_url", "journey")
+"""What every message has."""
 _LOADING_TAGS = ("include", "render", "extends", "block")
 
 
@@ -57,8 +58,8 @@ class Source:
         return text
 
 
-def parse(text: str, path: str, *, html: bool = False) -> tuple[Source | None, list[Flaw]]:
-    """Parses and analyses `text`; every flaw names its JSON path, line and remedy."""
+def parse(text: str, path: str, *, html: bool = False, roots: Sequence[str] = ROOTS) -> tuple[Source | None, list[Flaw]]:
+    """Parses and analyses `text`, whose variables start with one of `roots`; every flaw names its JSON path, line and remedy."""
     environment = _HTML if html else _PLAIN
     try:
         template = environment.from_string(text)
@@ -86,9 +87,11 @@ def parse(text: str, path: str, *, html: bool = False) -> tuple[Source | None, l
     for root, variables in analysis.globals.items():
         for variable in variables:
             names.add(_dotted(variable.segments))
-        if root not in ROOTS:
-            message = f"line {_line(text, variables[0].span.index)}: {variables[0]} starts with {root!r}, which no message has"
-            flaws.append(Flaw(path=path, message=message, remedy=f"start with one of {', '.join(ROOTS)}"))
+        if root not in roots:
+            message = (
+                f"line {_line(text, variables[0].span.index)}: {variables[0]} starts with {root!r}, which nothing supplies"
+            )
+            flaws.append(Flaw(path=path, message=message, remedy=f"start with one of {', '.join(roots)}"))
     return (None, flaws) if flaws else (Source(template, tuple(sorted(names))), [])
 
 
