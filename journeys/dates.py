@@ -52,10 +52,13 @@ class DateRef(Node):
 
 
 class Window(Node):
-    """When the wait may end: these days, between these local times; one that ends outside moves forward to the next opening."""
+    """When the wait may end: these days, between these local times; one that ends outside moves forward to the next opening.
+
+    One that closes at or before its opening goes on past midnight: `from` 22:00 `to` 06:00 is a night, equal times are 24 hours.
+    """
 
     days: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-    """Days of the week; all where left out."""
+    """Days of the week on which it opens; all where left out."""
     from_: Clock = Field(default="00:00", alias="from")
     """Opens at this local time."""
     to: EndClock = "24:00"
@@ -65,8 +68,8 @@ class Window(Node):
     def _opens(self) -> Self:
         if not self.days:
             raise wrong("the window has no day", "name at least one day, or leave 'days' out for all")
-        if self.from_ >= self.to:
-            raise wrong("the window closes before it opens", "'from' must be earlier than 'to' (no window spans midnight)")
+        if len(set(self.days)) < len(self.days):
+            raise wrong("the window names a day twice", "name each day once")
         return self
 
 

@@ -11,10 +11,10 @@ from pydantic import JsonValue
 from conditions.duration import Duration, add, at_local
 from conditions.problems import Problem
 from conditions.values import parse_instant
-from journeys.model import DateRef, Day, GoTo, Timeout, Until, Wait, Window
+from journeys.model import DateRef, GoTo, Timeout, Until, Wait
+from journeys.windows import next_opening
 
 _JUST_NOW = timedelta(minutes=1)
-DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,31 +111,6 @@ def resolve_timeout(timeout: Timeout, *, entered_at: datetime, anchor: datetime 
     """When a `wait_for` times out (perhaps already); None where its date is missing and it has no default: it waits on."""
     due = _due(timeout.after, timeout.until, timeout.offset, timeout.at, entered_at, anchor, _zone(zone))
     return None if due is None else Instant(due)
-
-
-def next_opening(window: Window, instant: datetime, zone: tzinfo) -> datetime:
-    """The instant itself where the window is open then, else the next at which it opens.
-
-    An opening that a clock change moves out of the window does not count: the next day's does.
-    """
-    if _is_open(window, instant, zone):
-        return instant
-    today = instant.astimezone(zone).date()
-    opens = _clock(window.from_)
-    for day in (today + timedelta(days=ahead) for ahead in range(-1, 400)):
-        first = at_local(day, opens, zone)
-        second = datetime.combine(day, opens.replace(fold=1), tzinfo=zone).astimezone(UTC)
-        for opening in sorted({first, second}):
-            if opening >= instant and _is_open(window, opening, zone):
-                return opening
-    return instant
-
-
-def _is_open(window: Window, instant: datetime, zone: tzinfo) -> bool:
-    local = instant.astimezone(zone)
-    if DAYS[local.weekday()] not in window.days or local.time() < _clock(window.from_):
-        return False
-    return window.to == "24:00" or local.time() < _clock(window.to)
 
 
 def _due(

@@ -8,13 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from journeys import parse_journey
-from journeys.model import Timeout, Wait, WaitFor, Window
+from journeys.model import Timeout, Wait, WaitFor
 from journeys.timing import (
-    DAYS,
     Instant,
     Past,
     anchor_of,
-    next_opening,
     parse_anchor,
     past_due,
     resolve_timeout,
@@ -132,24 +130,6 @@ def test_an_invalid_zone_falls_back_and_is_noted() -> None:
 
 
 clocks = st.times().map(lambda found: found.replace(second=0, microsecond=0))
-
-
-@settings(deadline=None)
-@given(moments(), clocks, clocks, st.lists(st.sampled_from(DAYS), min_size=1, unique=True))
-def test_a_window_moves_forward_to_an_instant_at_which_it_is_open(
-    moment: tuple[ZoneInfo, datetime], one: time, other: time, days: list[str]
-) -> None:
-    if one == other:
-        return
-    zone, instant = moment
-    opens, closes = sorted((one, other))
-    window = Window.model_validate({"from": f"{opens:%H:%M}", "to": f"{closes:%H:%M}", "days": days})
-    found = next_opening(window, instant, zone)
-    assert instant <= found <= instant + timedelta(days=22)
-    local = found.astimezone(zone)
-    assert DAYS[local.weekday()] in days
-    assert opens <= local.time() < closes
-    assert next_opening(window, found, zone) == found
 
 
 @settings(deadline=None)
