@@ -47,10 +47,10 @@ class ComputedLookup(Wire):
 
 
 class Computed(Wire):
-    """Per profile the computed traits that have a value. `events` names, for every computed trait, the event it is worked out from."""
+    """Per profile the computed traits that have a value; and for every one there is, the event it is worked out from."""
 
     traits: dict[UUID, dict[str, JsonValue]]
-    events: dict[str, str] = {}
+    events: dict[str, str] = Field(default_factory=dict)
 
 
 class MembershipFilter(Wire):
@@ -80,7 +80,7 @@ class MembershipsOfPerson(Wire):
     """What changed, oldest first, and since when those of the segments asked for hold that the person is in now."""
 
     changes: tuple[MembershipChange, ...] = ()
-    member_of: dict[str, datetime] = {}
+    member_of: dict[str, datetime] = Field(default_factory=dict)
 
 
 class MembershipsFound(Wire):

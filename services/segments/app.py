@@ -49,7 +49,7 @@ def create_app(*, database: Database, profiles: ServiceClient, keyring: KeyRing,
         routers=[
             segment_routes(catalogue, census),
             condition_routes(Evaluator(database=database, waiter=waiter, clock=clock), census),
-            computed_routes(ComputedTraits(database=database, waiter=waiter, clock=clock)),
+            computed_routes(ComputedTraits(database=database, outbox=outbox, waiter=waiter, clock=clock)),
         ],
         keyring=keyring,
         database=database,

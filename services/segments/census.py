@@ -6,12 +6,15 @@ from collections import defaultdict
 from datetime import datetime
 from uuid import UUID
 
+import orjson
 from sqlalchemy import text
 
+from contracts.segments import MembershipChange, MembershipSearch, MembershipsFound, MembershipsOfPerson
 from infra.clock import Clock
 from infra.db import Database
 from infra.errors import NotFound
 from services.segments.definitions import DefinitionCache
+from services.segments.membership import item_id
 from services.segments.reading import check_segments, read_condition
 from services.segments.schemas import (
     Count,
@@ -42,6 +45,19 @@ _MEMBERS = text(
 _SURVIVOR = text("SELECT survivor FROM merge WHERE merged = :id")
 _HISTORY = text(
     "SELECT segment, member, at, number, version FROM membership_history WHERE profile_id = :id ORDER BY segment, at, position"
+)
+_SEARCH = text(
+    "SELECT w.n, h.position, h.segment, h.member, h.at "
+    "FROM jsonb_to_recordset(CAST(:wanted AS jsonb)) AS w(n int, profile_id uuid, segment text, since timestamptz) "
+    "LEFT JOIN merge AS m ON m.merged = w.profile_id "
+    "JOIN membership_history AS h ON h.profile_id = coalesce(m.survivor, w.profile_id) AND h.segment = w.segment "
+    "AND h.at >= w.since ORDER BY h.at, h.position"
+)
+_MEMBER_NOW = text(
+    "SELECT w.n, s.segment, s.since "
+    "FROM jsonb_to_recordset(CAST(:wanted AS jsonb)) AS w(n int, profile_id uuid, segment text, since timestamptz) "
+    "LEFT JOIN merge AS m ON m.merged = w.profile_id "
+    "JOIN membership AS s ON s.segment = w.segment AND s.profile_id = coalesce(m.survivor, w.profile_id) AND s.member"
 )
 _NOW_MEMBER = text("SELECT segment FROM membership WHERE profile_id = :id AND member")
 
@@ -104,3 +120,27 @@ class Census:
             for segment, entries in histories.items()
         )
         return ProfileMemberships(profile_id=survivor, memberships=memberships)
+
+    async def changes(self, search: MembershipSearch) -> MembershipsFound:
+        """What changed for some people since an instant each, and what they are members of now: one answer per filter."""
+        rows = [
+            {"n": number, "profile_id": one.profile_id, "segment": segment, "since": one.since}
+            for number, one in enumerate(search.filters)
+            for segment in one.segments
+        ]
+        wanted = {"wanted": orjson.dumps(rows).decode()}
+        changes: dict[int, list[MembershipChange]] = defaultdict(list)
+        member_of: dict[int, dict[str, datetime]] = defaultdict(dict)
+        async with self._database.read() as session:
+            for row in (await session.execute(_SEARCH, wanted)).all():
+                changes[row.n].append(
+                    MembershipChange(id=item_id(row.position), segment=row.segment, member=row.member, at=row.at)
+                )
+            for row in (await session.execute(_MEMBER_NOW, wanted)).all():
+                member_of[row.n][row.segment] = row.since
+        return MembershipsFound(
+            memberships=tuple(
+                MembershipsOfPerson(changes=tuple(changes[number]), member_of=member_of[number])
+                for number in range(len(search.filters))
+            )
+        )

@@ -6,13 +6,15 @@ from functools import lru_cache
 
 import orjson
 from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from conditions import ConditionError, Duration
 from conditions.computed import ComputedDraft, ComputedTrait
-from contracts.segments import Computed, ComputedLookup
+from contracts.segments import COMPUTED_TRAIT_CHANGED, Computed, ComputedLookup, ComputedTraitChanged
 from infra.clock import Clock
 from infra.db import Database
 from infra.errors import BadInput, Flaw, NotFound
+from infra.feed.outbox import Happening, Outbox
 from services.segments.evaluator import Waiter
 from services.segments.facts import events_of
 from services.segments.reading import read_filter
@@ -24,16 +26,21 @@ _PUT = text(
     "INSERT INTO computed_trait (key, definition, version, updated_at, updated_by) "
     "VALUES (:key, CAST(:definition AS jsonb), 1, :now, :by) "
     "ON CONFLICT (key) DO UPDATE SET definition = excluded.definition, version = computed_trait.version + 1, "
-    "updated_at = excluded.updated_at, updated_by = excluded.updated_by WHERE computed_trait.definition <> excluded.definition"
+    "updated_at = excluded.updated_at, updated_by = excluded.updated_by WHERE computed_trait.definition <> excluded.definition "
+    "RETURNING key"
 )
 _DELETE = text("DELETE FROM computed_trait WHERE key = :key RETURNING key")
 
 
 class ComputedTraits:
-    """Nothing is stored per person: values are worked out from the events, so that a new definition holds at once."""
+    """Nothing is stored per person: values are worked out from the events, so that a new definition holds at once.
 
-    def __init__(self, *, database: Database, waiter: Waiter, clock: Clock) -> None:
+    The feed tells of changed definitions; whoever follows a person's value looks again at the events that it rests on.
+    """
+
+    def __init__(self, *, database: Database, outbox: Outbox, waiter: Waiter, clock: Clock) -> None:
         self._database = database
+        self._outbox = outbox
         self._waiter = waiter
         self._clock = clock
 
@@ -42,7 +49,9 @@ class ComputedTraits:
         _check(draft)
         values = {"key": key, "definition": draft.model_dump_json(exclude_unset=True), "now": self._clock.now(), "by": by}
         async with self._database.begin() as session:
-            await session.execute(_PUT, values)
+            if (await session.execute(_PUT, values)).first() is not None:
+                await self._publish(session, key)
+        self._outbox.notify()
         return await self.get(key)
 
     async def get(self, key: str) -> ComputedView:
@@ -63,6 +72,12 @@ class ComputedTraits:
         async with self._database.begin() as session:
             if (await session.execute(_DELETE, {"key": key})).first() is None:
                 raise NotFound("computed trait", key)
+            await self._publish(session, key)
+        self._outbox.notify()
+
+    async def _publish(self, session: AsyncSession, key: str) -> None:
+        data = ComputedTraitChanged(key=key).model_dump(mode="json")
+        await self._outbox.append(session, [Happening(COMPUTED_TRAIT_CHANGED, key, self._clock.now(), data)])
 
     async def values(self, lookup: ComputedLookup) -> Computed:
         """Every computed trait that has a value, per person. Raises `BadInput` and `Behind`."""
@@ -79,7 +94,8 @@ class ComputedTraits:
             traits={
                 profile_id: {key: value for key, value in values.items() if value is not None}
                 for profile_id, values in found.items()
-            }
+            },
+            events={trait.key: trait.definition.event for trait in traits},
         )
 
 

@@ -9,7 +9,15 @@ from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 
 from conditions.computed import ComputedDraft
-from contracts.segments import Computed, ComputedLookup, Evaluate, Evaluated, SegmentDraft
+from contracts.segments import (
+    Computed,
+    ComputedLookup,
+    Evaluate,
+    Evaluated,
+    MembershipSearch,
+    MembershipsFound,
+    SegmentDraft,
+)
 from infra.auth import Caller, Scope, requires
 from services.segments.catalogue import Catalogue
 from services.segments.census import Census
@@ -78,7 +86,7 @@ def segment_routes(catalogue: Catalogue, census: Census) -> APIRouter:
 
     @router.post("/v1/memberships/search", summary="Who entered and left since when")
     async def search_memberships(caller: Reader, search: MembershipSearch) -> MembershipsFound:
-        """One answer per filter, in order: the changes since its instant, oldest first, and what the person is a member of now."""
+        """One answer per filter, in order: changes since its instant, oldest first, and what the person is a member of now."""
         return await census.changes(search)
 
     return router

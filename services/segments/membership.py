@@ -39,8 +39,9 @@ _WRITE = text(
 )
 _REMEMBER = text(
     "INSERT INTO membership_history (segment, profile_id, member, number, at, version) "
-    "SELECT * FROM unnest(CAST(:segments AS text[]), CAST(:ids AS uuid[]), CAST(:members AS boolean[]), "
-    "CAST(:numbers AS int[]), CAST(:instants AS timestamptz[]), CAST(:versions AS int[]))"
+    "SELECT s, i, m, n, t, v FROM unnest(CAST(:segments AS text[]), CAST(:ids AS uuid[]), CAST(:members AS boolean[]), "
+    "CAST(:numbers AS int[]), CAST(:instants AS timestamptz[]), CAST(:versions AS int[])) "
+    "WITH ORDINALITY AS u(s, i, m, n, t, v, o) ORDER BY o RETURNING position"
 )
 _TRAITS = text("SELECT profile_id, traits FROM person WHERE profile_id = ANY(:ids)")
 
@@ -119,8 +120,14 @@ class Memberships:
             "instants": [change.state.since for change in changes],
             "versions": [change.segment.version for change in changes],
         }
-        await session.execute(_REMEMBER, parameters)
-        await self._outbox.append(session, [_happening(change, traits.get(change.profile_id, {})) for change in changes])
+        positions = sorted((await session.execute(_REMEMBER, parameters)).scalars())
+        await self._outbox.append(
+            session,
+            [
+                _happening(change, position, traits.get(change.profile_id, {}))
+                for change, position in zip(changes, positions, strict=True)
+            ],
+        )
 
 
 async def _by_query(session: AsyncSession, segment: Segment, people: Mapping[UUID, datetime]) -> dict[UUID, Step]:
@@ -175,7 +182,12 @@ async def _write(session: AsyncSession, segment: Segment, steps: Mapping[UUID, S
     await session.execute(_WRITE, {"segment": segment.key, "rows": orjson.dumps(rows).decode()})
 
 
-def _happening(change: Change, traits: dict[str, JsonValue]) -> Happening:
+def item_id(position: int) -> str:
+    """The id of the feed's item about a row of the history, so that whoever looks back tells it from no other."""
+    return f"membership:{position}"
+
+
+def _happening(change: Change, position: int, traits: dict[str, JsonValue]) -> Happening:
     data = MembershipChanged(segment=change.segment.key, at=change.state.since, number=change.state.number, traits=traits)
     kind = SEGMENT_ENTERED if change.state.member else SEGMENT_LEFT
-    return Happening(kind, str(change.profile_id), change.state.since, data.model_dump(mode="json"))
+    return Happening(kind, str(change.profile_id), change.state.since, data.model_dump(mode="json"), item_id(position))
