@@ -53,12 +53,22 @@ def create_app(
     enroller = Enroller(database=database, versions=versions, world=world, clock=clock, deliver=deliverer.deliver)
     consumers = [
         FeedConsumer(
-            feed="profiles", reader=_READER, client=profiles, database=database, effect=ProfileRoute(versions, deliverer.deliver)
+            feed="profiles",
+            reader=_READER,
+            client=profiles,
+            database=database,
+            effect=ProfileRoute(versions, deliverer.deliver, clock),
         ),
         FeedConsumer(
-            feed="segments", reader=_READER, client=segments, database=database, effect=SegmentRoute(versions, deliverer.deliver)
+            feed="segments",
+            reader=_READER,
+            client=segments,
+            database=database,
+            effect=SegmentRoute(versions, deliverer.deliver, clock),
         ),
-        FeedConsumer(feed="channels", reader=_READER, client=channels, database=database, effect=ReceiptRoute(deliverer.deliver)),
+        FeedConsumer(
+            feed="channels", reader=_READER, client=channels, database=database, effect=ReceiptRoute(deliverer.deliver, clock)
+        ),
     ]
     return create_service(
         "journeys",

@@ -52,7 +52,7 @@ class Enroller:
         entry = bare_fact(f"api:{profile.id}:{request.idempotency_key}", "api", at, request.properties)
         entrant = Entrant(journey, version, profile.id, entry, at, profile.traits, look_back=True, key=request.entry_key or None)
         async with self._database.begin() as session:
-            entered = await enter(session, [entrant])
+            entered = await enter(session, [entrant], self._clock.now())
         self._deliver(entered.outgoing)
         if entered.enrolments:
             return Enrolled(enrolment_id=entered.enrolments[0])

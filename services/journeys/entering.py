@@ -6,7 +6,7 @@ All ways in lead here: events, segments, the API, other journeys, cohorts.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID, uuid5
 
@@ -18,6 +18,7 @@ from infra.errors import Conflict
 from services.journeys import candidates, caps
 from services.journeys.admission import Entrant, Past, Refused, entry_key, needs_asking, refusal, refusal_of_key
 from services.journeys.caps import Place
+from services.journeys.doors import Door
 from services.journeys.listeners import Listener, for_enrolment, register
 from services.journeys.outgoing import Outgoing, write
 
@@ -82,19 +83,21 @@ async def enter(session: AsyncSession, entrants: Sequence[Entrant], now: datetim
 
 async def _enter(session: AsyncSession, entrants: Sequence[Entrant], now: datetime, entered: Entered) -> list[Entrant]:
     """One try; answers those that another transaction was faster with."""
-    full = await caps.open_for(session, [each.journey for each in entrants], now)
+    doors = await Door.of(session, [each.journey.key for each in entrants])
+    entrants = [_of_version(each, doors) for each in entrants]
+    free = await caps.open_for(session, [each.journey for each in entrants], now)
     keyed = [(entrant, entry_key(entrant)) for entrant in entrants]
-    past = await _past(session, [(entrant, key) for entrant, key in keyed if key is not None and not refusal_of_key(entrant, key)])
+    past = await _past(
+        session, [(entrant, key) for entrant, key in keyed if key is not None and not refusal_of_key(entrant, key)]
+    )
     admitted: list[_Admitted] = []
     refused: list[Refused] = []
     for entrant, key in keyed:
-        if key is None or (no := refusal_of_key(entrant, key)) is not None:
-            refused.append(refusal_of_key(entrant, key) or Refused(entrant, ""))
-            continue
-        known = past.setdefault((entrant.journey.key, entrant.profile_id, key), Past())
+        door = doors.get(entrant.journey.key, Door())
+        known = past.setdefault((entrant.journey.key, entrant.profile_id, key or ""), Past())
         if entrant.event_id in known.entries:
             continue
-        no = refusal(entrant, known) or full.refusal(entrant)
+        no = refusal_of_key(entrant, key) or _closed(entrant, door) or refusal(entrant, known) or free.refusal(entrant)
         if no is not None:
             refused.append(no)
             continue
@@ -102,12 +105,24 @@ async def _enter(session: AsyncSession, entrants: Sequence[Entrant], now: dateti
         known.running = True
         known.entries.add(entrant.event_id)
         known.entered_at = entrant.at
-        admitted.append(_Admitted(entrant, key, known.number, full.place(entrant.journey)))
+        place = free.place(entrant.journey)
+        place = replace(place, start_at=door.held_until(now, place.start_at))
+        admitted.append(_Admitted(entrant, key or "", known.number, place))
     await _refuse(session, refused)
     entered.refused += refused
     written = await _write(session, admitted)
     await _enrol(session, [each for each in admitted if each.id in written], entered)
     return [each.entrant for each in admitted if each.id not in written]
+
+
+def _of_version(entrant: Entrant, doors: dict[str, Door]) -> Entrant:
+    """In the canary version, if that is theirs."""
+    canary = doors.get(entrant.journey.key, Door()).version_for(entrant.profile_id, entrant.version)
+    return entrant if canary is None else replace(entrant, version=canary[0], journey=canary[1])
+
+
+def _closed(entrant: Entrant, door: Door) -> Refused | None:
+    return None if door.closed is None else Refused(entrant, door.closed)
 
 
 async def _past(session: AsyncSession, keyed: Sequence[tuple[Entrant, str]]) -> dict[tuple[str, UUID, str], Past]:
@@ -128,7 +143,9 @@ async def _past(session: AsyncSession, keyed: Sequence[tuple[Entrant, str]]) -> 
         },
     )
     return {
-        (row.journey, row.profile_id, row.entry_key): Past(row.number, row.running, set(row.entries), row.entered_at, row.ended_at)
+        (row.journey, row.profile_id, row.entry_key): Past(
+            row.number, row.running, set(row.entries), row.entered_at, row.ended_at
+        )
         for row in rows.all()
     }
 
@@ -173,17 +190,21 @@ async def _enrol(session: AsyncSession, admitted: Sequence[_Admitted], entered: 
         entrant = each.entrant
         listeners += for_enrolment(entrant.journey, each.id, entrant.profile_id, entrant.context, entrant.at)
     await register(session, listeners)
-    starts = [start_of(each.id, each.entrant) for each in admitted if each.place.start_at is None and not each.carried]
     entered.enrolments += [each.id for each in admitted]
     entered.listeners += listeners
-    entered.outgoing += await write(session, starts)
+    entered.outgoing += await write(session, [told for each in admitted if (told := _told(each)) is not None])
 
 
-def start_of(identifier: UUID, entrant: Entrant) -> Outgoing:
-    """What makes the deliverer start an enrolment's workflow."""
+def _told(admitted: _Admitted) -> Outgoing | None:
+    """Starts the workflow; somebody who is held is only looked back for, and somebody carried not yet."""
+    entrant = admitted.entrant
     look_back = entrant.look_back and bool(entrant.journey.exit_when or entrant.journey.goal)
-    payload = {"version": entrant.version, "look_back": look_back}
-    return Outgoing(identifier, entrant.journey.key, "start", payload, str(identifier))
+    if admitted.carried:
+        return None
+    if admitted.place.start_at is None:
+        payload = {"version": entrant.version, "look_back": look_back}
+        return Outgoing(admitted.id, entrant.journey.key, "start", payload, str(admitted.id))
+    return Outgoing(admitted.id, entrant.journey.key, "look_back", {}, f"{admitted.id}:look_back") if look_back else None
 
 
 async def _refuse(session: AsyncSession, refused: Sequence[Refused]) -> None:

@@ -12,6 +12,7 @@ from contracts.channels import MESSAGE_RECEIPT, Receipt
 from contracts.feed import FeedItem
 from contracts.profiles import EVENT_TRACKED, PROFILE_CHANGED, PROFILES_MERGED, ProfileChanged, ProfilesMerged, TrackedEvent
 from contracts.segments import SEGMENT_ENTERED, SEGMENT_LEFT, MembershipChanged
+from infra.clock import Clock
 from journeys import Journey
 from journeys.model import EntryByEvent, EntryBySegment
 from services.journeys.entering import Entrant, enter
@@ -29,8 +30,9 @@ Deliver = Callable[[Sequence[Outgoing]], None]
 class _Route:
     """What the three feeds' effects share: after the commit, what was written goes to the deliverer."""
 
-    def __init__(self, deliver: Deliver) -> None:
+    def __init__(self, deliver: Deliver, clock: Clock) -> None:
         self._deliver = deliver
+        self._clock = clock
         self._written: list[Outgoing] = []
 
     def committed(self) -> None:
@@ -42,8 +44,8 @@ class _Route:
 class ProfileRoute(_Route):
     """Events, changed traits and merges from the profiles feed."""
 
-    def __init__(self, versions: Versions, deliver: Deliver) -> None:
-        super().__init__(deliver)
+    def __init__(self, versions: Versions, deliver: Deliver, clock: Clock) -> None:
+        super().__init__(deliver, clock)
         self._versions = versions
 
     async def prepare(self, items: Sequence[FeedItem]) -> Write:
@@ -71,7 +73,7 @@ class ProfileRoute(_Route):
     async def _enter(self, session: AsyncSession, pending: list[Entrant], matcher: Matcher) -> None:
         """Enrols all pending at once: before the next fact about one of them, so that it can meet their criteria."""
         if pending:
-            entered = await enter(session, pending)
+            entered = await enter(session, pending, self._clock.now())
             pending.clear()
             matcher.add(entered.listeners)
             self._written += entered.outgoing
@@ -89,8 +91,8 @@ class ProfileRoute(_Route):
 class SegmentRoute(_Route):
     """Memberships from the segments feed."""
 
-    def __init__(self, versions: Versions, deliver: Deliver) -> None:
-        super().__init__(deliver)
+    def __init__(self, versions: Versions, deliver: Deliver, clock: Clock) -> None:
+        super().__init__(deliver, clock)
         self._versions = versions
 
     async def prepare(self, items: Sequence[FeedItem]) -> Write:
@@ -112,7 +114,7 @@ class SegmentRoute(_Route):
                         Entrant(journey, version, fact.profile_id, fact.body, change.at, change.traits, look_back=True)
                         for journey, version in entries[change.segment]
                     ]
-                    entered = await enter(session, entrants)
+                    entered = await enter(session, entrants, self._clock.now())
                     matcher.add(entered.listeners)
                     self._written += entered.outgoing
             self._written += await record(session, matcher.met)

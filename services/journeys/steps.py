@@ -99,7 +99,7 @@ class Steps:
             return list(cases)
         async with self._database.read() as session:
             arrived = await enrolments.arrivals(session, waits, self._clock.now())
-        return [replace(case, arrived_at=arrived.get(case.enrolment.id)) for case in cases]
+        return [replace(case, arrived_at=arrived.get(case.enrolment.id, case.enrolment.entered_at)) for case in cases]
 
     async def _decide(self, cases: Sequence[Case], current: dict[str, str]) -> tuple[list[Ruling], dict[enrolments.Key, Later]]:
         """Decides concurrently, so that questions to the neighbours travel together. One failure spoils no other decision."""
@@ -120,7 +120,7 @@ class Steps:
             written = [ruling for ruling in rulings if ruling.decision.key in fresh]
             await enrolments.forget_waits(session, [ruling.decision.enrolment_id for ruling in written])
             await register(session, [listener for ruling in written for listener in ruling.listeners])
-            entered = await enter(session, [entrant for ruling in written for entrant in ruling.entrants])
+            entered = await enter(session, [entrant for ruling in written for entrant in ruling.entrants], self._clock.now())
             others = [ruling.decision.key for ruling in rulings if ruling.decision.key not in fresh]
             earlier = await enrolments.decided(session, others) if others else {}
         self._deliver(entered.outgoing)
@@ -139,8 +139,15 @@ class Steps:
         async with self._database.read() as session:
             known = await matched(session, list(since))
             waits = await waits_of(session, [key for key in since if key not in known])
-            taken = await taken_events(session, [listeners[0].enrolment_id for listeners in waits])
-        looks = (self._look_back(listeners, _had(listeners[0], taken, since)) for listeners in waits)
+
+        async def had(listener: Listener, events: Sequence[str]) -> set[str]:
+            """A wait may not take again events of its own earlier visits and, unless it counts from entry, of any wait."""
+            async with self._database.read() as session:
+                taken = await taken_events(session, listener.enrolment_id, events)
+            any_wait = since[listener.enrolment_id, listener.step, listener.visit] == "step"
+            return {event for event, step in taken.items() if any_wait or step == listener.step}
+
+        looks = (self._look_back(listeners, had) for listeners in waits)
         found = await asyncio.gather(*looks, return_exceptions=True)
         keys = [(listeners[0].enrolment_id, listeners[0].step, listeners[0].visit) for listeners in waits]
         met = [Met(*hit) for hit in found if hit is not None and not isinstance(hit, BaseException)]
@@ -199,12 +206,6 @@ class Steps:
                 return Chose.model_validate(decision.outcome)
             case _:
                 return Done.model_validate(decision.outcome)
-
-
-def _had(listener: Listener, taken: dict[UUID, list[tuple[str, str]]], since: Mapping[enrolments.Key, str]) -> set[str]:
-    """Events that this wait may not take again: those of its own earlier visits, and unless it counts from entry, of any wait."""
-    any_wait = since[listener.enrolment_id, listener.step, listener.visit] == "step"
-    return {event for event, step in taken.get(listener.enrolment_id, ()) if any_wait or step == listener.step}
 
 
 def _later(error: BaseException, key: enrolments.Key) -> Later:

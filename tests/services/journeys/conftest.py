@@ -96,9 +96,9 @@ class Service:
         """One page of a feed, applied and committed; answers what Temporal is to be told."""
         told: list[Outgoing] = []
         routes: dict[str, ProfileRoute | SegmentRoute | ReceiptRoute] = {
-            "profiles": ProfileRoute(self.versions, told.extend),
-            "segments": SegmentRoute(self.versions, told.extend),
-            "channels": ReceiptRoute(told.extend),
+            "profiles": ProfileRoute(self.versions, told.extend, self.clock),
+            "segments": SegmentRoute(self.versions, told.extend, self.clock),
+            "channels": ReceiptRoute(told.extend, self.clock),
         }
         write = await routes[route].prepare(items)
         async with self.database.begin() as session:
