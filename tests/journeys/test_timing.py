@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conditions import Duration, add, at_local
 from journeys import parse_journey
 from journeys.model import Timeout, Wait, WaitFor
 from journeys.timing import (
@@ -19,7 +20,7 @@ from journeys.timing import (
     resolve_wait,
     zone_of,
 )
-from tests.conditions.test_duration import moments
+from tests.conditions.test_duration import ZONES, moments
 from tests.journeys.helpers import FOLLOW_UP, PUPPY, reference, small
 
 BERLIN = "Europe/Berlin"
@@ -184,3 +185,73 @@ def test_a_leap_day_is_kept_on_the_28th_in_common_years() -> None:
 def test_an_offset_moves_each_anniversary() -> None:
     assert next_birthday(birthday(offset="-P1W"), "1990-01-03", "2026-12-20T00:00:00+00:00") == "2026-12-27T09:00:00+01:00"
     assert next_birthday(birthday(offset="-P1W"), "1990-01-03", "2026-12-27T12:00:00+00:00") == "2027-12-27T09:00:00+01:00"
+
+
+@settings(deadline=None)
+@given(moments(), st.integers(0, 50), st.integers(0, 50), st.floats(0, 1, exclude_max=True), clocks)
+def test_a_random_wait_ends_between_its_ends_and_then_keeps_its_time_of_day(
+    moment: tuple[ZoneInfo, datetime], least: int, more: int, drawn: float, clock: time
+) -> None:
+    zone, instant = moment
+    ends = [f"P{least}D", f"P{least + more}D"]
+
+    def end(**fields: object) -> datetime:
+        found = resolve_wait(
+            wait(**fields), entered_at=instant, now=instant - timedelta(days=2), anchor=None, zone=zone, drawn=drawn
+        )
+        assert isinstance(found, Instant)
+        return found.at
+
+    plain = end(between=ends)
+    assert end(**{"for": ends[0]}) <= plain <= end(**{"for": ends[1]})
+    assert end(between=ends, at=f"{clock:%H:%M}") == at_local(plain.astimezone(zone).date(), clock, zone)
+    night = end(between=ends, window={"from": "22:00", "to": "06:00"}).astimezone(zone)
+    assert night.hour >= 22 or night.hour < 6
+    assert night >= plain
+
+
+def test_where_in_a_random_wait_somebody_ends_is_what_was_drawn() -> None:
+    step = wait(between=["PT0S", "PT10H"])
+    found = [
+        resolve_wait(step, entered_at=ENTERED, now=ENTERED, anchor=None, zone=BERLIN, drawn=drawn) for drawn in (0.0, 0.25, 0.999)
+    ]
+    assert found[:2] == [Instant(ENTERED.astimezone(UTC)), Instant(ENTERED.astimezone(UTC) + timedelta(hours=2, minutes=30))]
+    assert found[2] != found[1]
+
+
+@settings(deadline=None)
+@given(moments(), st.integers(-100, 100), st.none() | st.integers(0, 100), st.sampled_from(["continue", "exit", {"goto": "w"}]))
+def test_a_date_too_long_past_follows_its_policy_and_one_in_time_does_not(
+    moment: tuple[ZoneInfo, datetime], hours: int, tolerance: int | None, policy: object
+) -> None:
+    zone, due = moment
+    late = {} if tolerance is None else {"late_by": f"PT{tolerance}H"}
+    step = wait(until={"ref": "entry.properties.at"}, if_past=policy, **late)
+    now = due + timedelta(hours=hours)
+    found = resolve_wait(step, entered_at=now, now=now, anchor=due, zone=zone)
+    if hours > (tolerance or 0):
+        target = policy["goto"] if isinstance(policy, dict) else None
+        assert found == Past(due, "goto" if target else policy, target)  # type: ignore[arg-type]
+    else:
+        assert found == Instant(due)
+
+
+@settings(deadline=None)
+@given(moments(), st.integers(-60, 60), st.integers(0, 23))
+def test_an_offset_comes_before_the_time_of_day(moment: tuple[ZoneInfo, datetime], days: int, hour: int) -> None:
+    zone, anchor = moment
+    step = wait(until={"ref": "entry.properties.at"}, offset=f"{'-' if days < 0 else ''}P{abs(days)}D", at=f"{hour:02}:00")
+    found = resolve_wait(step, entered_at=anchor, now=anchor - timedelta(days=90), anchor=anchor, zone=zone)
+    moved = add(anchor, Duration.parse(f"{'-' if days < 0 else ''}P{abs(days)}D"), zone)
+    assert found == Instant(at_local(moved.astimezone(zone).date(), time(hour), zone))
+    timeout = Timeout.model_validate(step.model_dump(mode="json", include={"until", "offset", "at"}))
+    assert resolve_timeout(timeout, entered_at=anchor, anchor=anchor, zone=zone) == found
+
+
+@given(st.text(max_size=20) | st.sampled_from(["", "..", "/etc/passwd", "Europe/Berlin\x00", "a" * 3000, "../../etc", "Europe"]))
+def test_a_zone_that_does_not_exist_is_passed_over_and_noted_whatever_is_written(name: str) -> None:
+    if name in ZONES:
+        return
+    found, noted = zone_of(name, BERLIN, None)
+    assert found == ZoneInfo(BERLIN)
+    assert (noted is None) is (not name)
