@@ -117,6 +117,7 @@ class ListenerRow(Base, table=True):
     __tablename__ = "listener"
     __table_args__ = (
         Index("listener_by_trigger", "profile_id", "source", "name"),
+        Index("listener_with_term", "until", postgresql_where=text("until IS NOT NULL")),
         UniqueConstraint("enrolment_id", "kind", "step", "visit", "path"),
     )
 
@@ -239,8 +240,8 @@ class ScheduleRow(Base, table=True):
 class WatchRow(Base, table=True):
     """A condition that ends a wait or an enrolment as soon as it holds, or a date that a wait follows (kind `date`).
 
-    It is looked at when `look_at` (our clock) has come: by time alone, or because something it mentions has changed; then
-    `position` is where the profiles feed stood. `condition` is bound.
+    It is looked at when `look_at` (our clock) has come: by time alone, or because something it mentions has changed. `look`
+    grows with each such change, so that an answer from before it counts no more. `condition` is bound.
     """
 
     __tablename__ = "watch"
@@ -260,7 +261,7 @@ class WatchRow(Base, table=True):
     condition: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     mentions: list[str] = Field(sa_type=JSONB)
     look_at: datetime | None = _instant(nullable=True)
-    position: str | None = None
+    look: int = 0
     leased_until: datetime | None = _instant(nullable=True)
 
 
