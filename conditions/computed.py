@@ -13,6 +13,7 @@ from conditions.duration import Duration, add
 from conditions.filters import compile_filter
 from conditions.parse import parse_filter
 from conditions.person import EventFact
+from conditions.problems import ConditionError, Problem
 from conditions.values import lookup, parse_instant
 
 _Value = datetime | int | float | str | bool | list[JsonValue] | dict[str, JsonValue]
@@ -132,3 +133,28 @@ def _plain(total: Decimal) -> JsonValue:
 
 def _json(value: _Value | None) -> JsonValue:
     return value.astimezone(UTC).isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
+
+
+def computed_problems(draft: ComputedDraft) -> list[Problem]:
+    """What is well formed and yet wrong with a definition, the filter included."""
+    found: list[Problem] = []
+    if draft.where is not None:
+        try:
+            parse_filter(draft.where, "$.where")
+        except ConditionError as error:
+            found += error.problems
+    if draft.take in ("sum", "min", "max") and draft.property is None:
+        message, remedy = f"is missing: {draft.take!r} of what?", "name a property of the event"
+        found.append(Problem(path="$.property", message=message, remedy=remedy))
+    if draft.take == "count" and draft.property is not None:
+        message, remedy = "events are counted, not a property", "leave it out; filter with 'where'"
+        found.append(Problem(path="$.property", message=message, remedy=remedy))
+    if draft.take in ("count", "sum") and draft.add is not None:
+        message = f"{draft.take!r} yields a number, which is no date"
+        found.append(Problem(path="$.add", message=message, remedy="leave it out"))
+    if isinstance(draft.add, str):
+        try:
+            Duration.parse(draft.add)
+        except ConditionError as error:
+            found += [Problem(path="$.add", message=one.message, remedy=one.remedy) for one in error.problems]
+    return found

@@ -40,3 +40,10 @@ def _tidy(part: JsonValue, *, named: bool = False) -> JsonValue:
         elif key != "title" and (key, value) != ("default", None):
             tidy[key] = _tidy(value, named=key in ("properties", "$defs"))
     return tidy
+
+
+def tidied(schema: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """A schema of pydantic's, in the form that ours have."""
+    tidy = _tidy(schema)
+    assert isinstance(tidy, dict)
+    return tidy

@@ -1,0 +1,135 @@
+"""A whole folder judged offline: every definition by itself and with the others, and the tests beside them."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from authoring.findings import Finding, findings, in_order
+from authoring.folder import Definition, Folder
+from authoring.kinds import COMPUTED, JOURNEY, KINDS, SEGMENT, TEMPLATE, Kind
+from authoring.parts import Template, read_computed, read_segment, read_template, segment_findings
+from authoring.testing.reading import TestsOf, findings_of_tests, read_tests
+from conditions import Condition, Problem
+from conditions.computed import ComputedTrait
+from journeys import Catalog, Journey, JourneyError, check, parse_journey
+from journeys.model import Send
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names that exist besides those of the folder, such as a running system's."""
+
+    segments: frozenset[str] = frozenset()
+    templates: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Template to the variables it uses."""
+    journeys: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a folder says, as far as it can be read, and everything that was found."""
+
+    folder: Folder
+    journeys: Mapping[str, Journey]
+    segments: Mapping[str, Condition]
+    computed: Mapping[str, ComputedTrait]
+    templates: Mapping[str, Template]
+    tests: tuple[TestsOf, ...]
+    findings: tuple[Finding, ...]
+
+    def refused(self, definition: Definition) -> bool:
+        """Whether something is wrong with the file of this definition."""
+        return any(each.file == str(definition.path) and each.severity == "error" for each in self.findings)
+
+
+def check_folder(folder: Folder, besides: Names | None = None) -> Checked:
+    """Judges everything. Names count that the folder has, or that exist `besides` it."""
+    names = besides or Names()
+    found = list(folder.findings)
+    for kind in KINDS:
+        found += [finding for each in folder.of(kind).values() for finding in _key_findings(kind, each)]
+    journeys: dict[str, Journey] = {}
+    for key, definition in folder.of(JOURNEY).items():
+        try:
+            journeys[key] = parse_journey(definition.body)
+        except JourneyError as error:
+            found += findings(definition.path, error.problems)
+    segments: dict[str, Condition] = {}
+    for key, definition in folder.of(SEGMENT).items():
+        condition, problems = read_segment(definition)
+        found += problems
+        if condition is not None:
+            segments[key] = condition
+    computed: dict[str, ComputedTrait] = {}
+    for key, definition in folder.of(COMPUTED).items():
+        trait, problems = read_computed(definition)
+        found += problems
+        if trait is not None:
+            computed[key] = trait
+    templates: dict[str, Template] = {}
+    for key, definition in folder.of(TEMPLATE).items():
+        template, problems = read_template(definition)
+        found += problems
+        if template is not None:
+            templates[key] = template
+
+    known = frozenset(folder.of(SEGMENT)) | names.segments
+    found += segment_findings(folder.of(SEGMENT), segments, known)
+    variables = {**names.templates, **{key: template.variables for key, template in templates.items()}}
+    catalog = Catalog(
+        templates=frozenset(folder.of(TEMPLATE)) | frozenset(names.templates),
+        segments=known,
+        journeys=frozenset(folder.of(JOURNEY)) | names.journeys,
+        template_variables=variables,
+    )
+    for key, journey in journeys.items():
+        problems_of_it = [*check(journey, catalog), *_messages(journey, templates)]
+        found += findings(folder.of(JOURNEY)[key].path, problems_of_it)
+    tests: list[TestsOf] = []
+    for source in folder.tests:
+        read = read_tests(source)
+        if isinstance(read, TestsOf):
+            tests.append(read)
+            found += findings_of_tests(read, journeys, frozenset(folder.of(JOURNEY)))
+        else:
+            found += read
+    return Checked(folder, journeys, segments, computed, templates, tuple(tests), tuple(in_order(found)))
+
+
+_KEYS = {
+    COMPUTED.name: (re.compile(r"[a-z][a-z0-9_]{0,99}"), "lower-case letters, digits and _, a letter first"),
+    SEGMENT.name: (re.compile(r"[a-z0-9][a-z0-9_-]{0,99}"), "lower-case letters, digits, - and _"),
+    TEMPLATE.name: (re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}"), "lower-case letters, digits, -, _ and ."),
+}
+
+
+def _key_findings(kind: Kind, definition: Definition) -> Iterator[Finding]:
+    if kind.name in _KEYS:
+        pattern, allowed = _KEYS[kind.name]
+        if not pattern.fullmatch(definition.key):
+            message = f"{definition.key!r} is no key of a {kind.name}"
+            remedy = f"use {allowed}; 100 at most"
+            yield Finding(file=str(definition.path), path="$.key", message=message, remedy=remedy)
+    if definition.path.stem != definition.key:
+        message = f"the file is called {definition.path.name!r} and the key is {definition.key!r}"
+        remedy = f"rename the file {definition.key}.json: exporting writes that name"
+        yield Finding(file=str(definition.path), path="$.key", message=message, remedy=remedy, severity="warning")
+
+
+def _messages(journey: Journey, templates: Mapping[str, Template]) -> Iterator[Problem]:
+    """Sends that their template cannot serve."""
+    for step_id, step in journey.index.steps.items():
+        if not isinstance(step, Send) or step.template not in templates:
+            continue
+        path = journey.index.places[step_id].path
+        template = templates[step.template]
+        missing = [channel for channel in step.channels if channel not in template.channels]
+        if missing:
+            all_ = len(missing) == len(step.channels)
+            message = f"the template {step.template!r} has no part for {', '.join(missing)}"
+            remedy = "write that part, or drop the channel"
+            yield Problem(path=f"{path}.channels", message=message, remedy=remedy, severity="error" if all_ else "warning")
+        purpose = step.purpose or journey.purpose
+        if purpose == "transactional" and template.purpose not in (None, "transactional"):
+            message = f"the template {step.template!r} is for {template.purpose} and never goes out as transactional"
+            yield Problem(path=f"{path}.template", message=message, remedy="change the template's purpose, or the send's")

@@ -1,0 +1,119 @@
+"""Templates, segments and computed traits of a folder, read and judged as their services would."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, JsonValue, ValidationError
+
+from authoring.findings import Finding, findings
+from authoring.folder import Definition
+from conditions import Condition, ConditionError, Problem, did_you_mean, parse_condition
+from conditions.computed import ComputedDraft, ComputedTrait, computed_problems
+from conditions.problems import problems_of
+from conditions.references import references
+from contracts.segments import SegmentDraft
+from contracts.templates import TemplateInput
+from infra.errors import Flaw
+from infra.liquid import parse
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """What journeys need to know of a template: its channels, and the dotted names that it uses."""
+
+    channels: tuple[str, ...]
+    variables: frozenset[str]
+    purpose: str | None
+
+
+def bare(definition: Definition) -> dict[str, Any]:
+    """The definition as its service takes it: without its key, which the address says, and without the editor's hint."""
+    return {name: value for name, value in definition.body.items() if name not in ("key", "$schema")}
+
+
+def read_template(definition: Definition) -> tuple[Template | None, list[Finding]]:
+    """The template, and every problem with its form and its Liquid."""
+    given = _validated(TemplateInput, definition)
+    if isinstance(given, list):
+        return None, given
+    flaws: list[Flaw] = []
+    variables: set[str] = set()
+    for channel, part in given.parts().items():
+        for path, text in _texts(part.model_dump(exclude_none=True, exclude={"content_sid"}), f"$.{channel.value}"):
+            source, found = parse(text, path, html=path.endswith(".html"))
+            flaws += found
+            variables |= set(source.variables) if source else set()
+    template = Template(tuple(given.parts()), frozenset(variables), given.purpose)
+    return template, findings(definition.path, flaws)
+
+
+def read_segment(definition: Definition) -> tuple[Condition | None, list[Finding]]:
+    """The segment's condition."""
+    given = _validated(SegmentDraft, definition)
+    if isinstance(given, list):
+        return None, given
+    try:
+        condition = parse_condition(given.condition, "$.condition")
+    except ConditionError as error:
+        return None, findings(definition.path, error.problems)
+    open_references = [
+        Problem(path="$.condition", message=f"nothing here can resolve the reference {ref!r}", remedy="write the value itself")
+        for ref in sorted(references(condition).refs)
+    ]
+    return (None if open_references else condition), findings(definition.path, open_references)
+
+
+def read_computed(definition: Definition) -> tuple[ComputedTrait | None, list[Finding]]:
+    """The computed trait."""
+    given = _validated(ComputedDraft, definition)
+    if isinstance(given, list):
+        return None, given
+    problems = computed_problems(given)
+    return (None if problems else ComputedTrait(definition.key, given)), findings(definition.path, problems)
+
+
+def segment_findings(
+    sources: Mapping[str, Definition], conditions: Mapping[str, Condition], known: frozenset[str]
+) -> Iterator[Finding]:
+    """Segments that name unknown segments, or depend on themselves."""
+    uses = {key: references(condition).segments for key, condition in conditions.items()}
+    for key, named in uses.items():
+        problems = [
+            Problem(path="$.condition", message=f"there is no segment {name!r}", remedy=did_you_mean(name, known))
+            for name in sorted(named - known)
+        ]
+        if (circle := _circle(key, uses)) is not None:
+            message = f"the segment would depend on itself: {' → '.join(circle)}"
+            problems.append(Problem(path="$.condition", message=message, remedy="refer to another segment"))
+        yield from findings(sources[key].path, problems)
+
+
+def _circle(key: str, uses: Mapping[str, frozenset[str]]) -> list[str] | None:
+    ways = [[key, name] for name in sorted(uses[key])]
+    seen: set[str] = set()
+    while ways:
+        way = ways.pop()
+        if way[-1] == key:
+            return way
+        if way[-1] not in seen:
+            seen.add(way[-1])
+            ways += [[*way, name] for name in sorted(uses.get(way[-1], ()))]
+    return None
+
+
+def _validated(model: type[_Model], definition: Definition) -> _Model | list[Finding]:
+    try:
+        return model.model_validate(bare(definition))
+    except ValidationError as error:
+        return findings(definition.path, problems_of(error, model))
+
+
+def _texts(part: JsonValue, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(part, str):
+        yield path, part
+    elif isinstance(part, dict):
+        for name, value in part.items():
+            yield from _texts(value, f"{path}.{name}")

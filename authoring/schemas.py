@@ -1,0 +1,67 @@
+"""JSON Schemas of everything that lies in a folder, for editors."""
+
+from enum import StrEnum
+
+from pydantic import JsonValue, TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
+
+from authoring.testing.model import JourneyTests
+from conditions import Condition
+from conditions.computed import ComputedDraft
+from contracts.segments import SegmentDraft
+from contracts.templates import TemplateInput
+from journeys import journey_schema
+from journeys.schema import tidied
+
+_BASE = "https://reis.example/schema"
+
+
+class SchemaKind(StrEnum):
+    """What there is a schema of."""
+
+    JOURNEY = "journey"
+    SEGMENT = "segment"
+    TEMPLATE = "template"
+    COMPUTED = "computed"
+    TEST = "test"
+
+
+def schema_of(kind: SchemaKind) -> dict[str, JsonValue]:
+    """JSON Schema (2020-12) of a file of this kind."""
+    match kind:
+        case SchemaKind.JOURNEY:
+            return journey_schema()
+        case SchemaKind.TEST:
+            schema = tidied(JourneyTests.model_json_schema())
+            return _titled(schema, kind, "Reis journey tests", "Tests of one journey: a person, what happens, what is expected.")
+        case SchemaKind.SEGMENT:
+            schema = _keyed(tidied(SegmentDraft.model_json_schema()), r"^[a-z0-9][a-z0-9_-]{0,99}$")
+            conditions = tidied(TypeAdapter(Condition).json_schema(ref_template="#/$defs/{model}"))
+            definitions = conditions.pop("$defs", {})
+            properties = schema["properties"]
+            assert isinstance(properties, dict)
+            assert isinstance(definitions, dict)
+            schema["$defs"] = {**definitions, "Condition": conditions}
+            properties["condition"] = {"$ref": "#/$defs/Condition", "description": "Who is a member, see docs/conditions.md."}
+            return _titled(schema, kind, "Reis segment", "A segment: the people for whom a condition holds.")
+        case SchemaKind.TEMPLATE:
+            schema = _keyed(tidied(TemplateInput.model_json_schema()), r"^[a-z0-9][a-z0-9_.-]{0,99}$")
+            return _titled(schema, kind, "Reis template", "A message: what is said on each channel, in Liquid.")
+        case SchemaKind.COMPUTED:
+            schema = _keyed(tidied(ComputedDraft.model_json_schema()), r"^[a-z][a-z0-9_]{0,99}$")
+            return _titled(schema, kind, "Reis computed trait", "A trait worked out from a person's events.")
+
+
+def _keyed(schema: dict[str, JsonValue], pattern: str) -> dict[str, JsonValue]:
+    """With the key that files have and addresses say."""
+    properties, required = schema["properties"], schema.get("required", [])
+    assert isinstance(properties, dict)
+    assert isinstance(required, list)
+    key: JsonValue = {"type": "string", "pattern": pattern, "description": "Name in addresses; a new version keeps it."}
+    hint: JsonValue = {"type": "string", "description": "Address of the JSON Schema, for editors."}
+    return {**schema, "properties": {"$schema": hint, "key": key, **properties}, "required": ["key", *required]}
+
+
+def _titled(schema: dict[str, JsonValue], kind: SchemaKind, title: str, description: str) -> dict[str, JsonValue]:
+    names: dict[str, JsonValue] = {"$schema": GenerateJsonSchema.schema_dialect, "$id": f"{_BASE}/{kind.value}-1.json"}
+    return {**names, **schema, "title": title, "description": description}
