@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from uuid import UUID
 
 import structlog
 
@@ -15,7 +14,7 @@ from infra.clock import Clock
 from infra.db import Database
 from infra.errors import CallFailed
 from journeys.model import WaitFor
-from journeys.outcome import Chose, Deferred, Done, Ended, Later, Match, PastDue, ServiceOutcome, Sleep, Waiting
+from journeys.outcome import Chose, Deferred, Done, Ended, Later, Match, Moved, PastDue, ServiceOutcome, Sleep, Waiting
 from services.journeys import enrolments
 from services.journeys.cases import Case
 from services.journeys.deciding import Decider
@@ -25,6 +24,7 @@ from services.journeys.listeners import Listener, register, waits_of
 from services.journeys.looking_back import WaitLookBack
 from services.journeys.matching import Met, matched, record, taken_events
 from services.journeys.outgoing import Outgoing
+from services.journeys.resuming import Paused, acts, late_waits, parked, too_late
 from services.journeys.rulings import Ruling
 from services.journeys.versions import Versions
 from services.journeys.world import World
@@ -61,11 +61,13 @@ class Steps:
         async with self._database.read() as session:
             known = await enrolments.load(session, items)
             current = await self._versions.current(session)
+            paused = await Paused.of(session)
         found = [case for item in items if (case := await self._case(item, known)) is not None]
         cases = {_key(case): case for case in found}
-        rulings, failed = await self._decide(
-            await self._arrived([case for key, case in cases.items() if key not in known.decisions]), current
-        )
+        undecided = await self._arrived([case for key, case in cases.items() if key not in known.decisions])
+        settled = await self._held_back(undecided, paused)
+        decided, failed = await self._decide([case for case in undecided if _key(case) not in settled], current)
+        rulings = [*settled.values(), *decided]
         decisions = await self._keep(rulings, known)
         matches, unseen = await self._find_missed(cases.values(), decisions)
         failed |= unseen
@@ -100,6 +102,20 @@ class Steps:
         async with self._database.read() as session:
             arrived = await enrolments.arrivals(session, waits, self._clock.now())
         return [replace(case, arrived_at=arrived.get(case.enrolment.id, case.enrolment.entered_at)) for case in cases]
+
+    async def _held_back(self, cases: Sequence[Case], paused: Paused) -> dict[enrolments.Key, Ruling]:
+        """Steps that act wait while their journey is paused; after the pause the policy of the wait before them counts."""
+        acting = [case for case in cases if acts(case.step) and paused.ever(case.enrolment.journey)]
+        if not acting:
+            return {}
+        now = self._clock.now()
+        found = {_key(case): parked(case, now) for case in acting if case.enrolment.journey in paused.now}
+        async with self._database.read() as session:
+            late = await late_waits(session, [case for case in acting if _key(case) not in found])
+        for case in acting:
+            if (wait := late.get(case.enrolment.id)) and (ruling := too_late(case, *wait, now)) is not None:
+                found[_key(case)] = ruling
+        return found
 
     async def _decide(self, cases: Sequence[Case], current: dict[str, str]) -> tuple[list[Ruling], dict[enrolments.Key, Later]]:
         """Decides concurrently, so that questions to the neighbours travel together. One failure spoils no other decision."""
@@ -200,6 +216,10 @@ class Steps:
                     return Done()
                 # Always confirmed: an event that came in time wins, even when its signal is slower than the timer.
                 return Waiting(wake_at=wake_at, confirm=True, matched=match)
+            case "moved":
+                return Moved.model_validate(decision.outcome)
+            case "ended":
+                return Ended.model_validate(decision.outcome)
             case "past_due":
                 return PastDue.model_validate(decision.outcome)
             case "chose":

@@ -29,7 +29,8 @@ class JourneyRow(Base, table=True):
     """A journey by its key, and the version that new people enter.
 
     `state`: draft, published, paused, draining, archived. `current` is None until something is published; `draft` is a definition
-    under work, valid or not. With `canary`, that share (percent, sticky by person) of new people enters that version instead.
+    under work, valid or not. `paused_at` is when it was paused last. With `canary`, that share (percent, sticky by person) of
+    new people enters that version instead.
     """
 
     __tablename__ = "journey"
@@ -39,6 +40,7 @@ class JourneyRow(Base, table=True):
     created_at: datetime = _instant()
     state: str = Field(default="published", sa_column_kwargs={"server_default": "published"})
     state_since: datetime | None = _instant(nullable=True)
+    paused_at: datetime | None = _instant(nullable=True)
     draft: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     canary: str | None = None
     canary_share: int | None = None
@@ -65,8 +67,8 @@ class EnrolmentRow(Base, table=True):
     entries of the same person with the same key. `position` is the profiles feed's cursor at entry.
     `start_at` is when its workflow may be started (a place under the cap, the end of a pause); None: nothing holds it.
     `parent_*` is the step of another enrolment that waits for this one's end.
-    `begins_at` is its place under the journey's cap per hour, kept. `carried`: its cohort takes it through its first steps,
-    and it has no workflow yet. `moving` is where a migration or a person wants it: it goes there when its workflow asks next
+    `asked` are the values that `only_if` was answered with, `begins_at` is its place under the journey's cap per hour.
+    `carried`: its cohort takes it through its first steps, and it has no workflow yet. `moving` is where a migration or a person wants it: it goes there when its workflow asks next
     (see moving.py). `late` is as a decision's: its last wait ended by time so many seconds before it ended.
     """
 
@@ -102,6 +104,7 @@ class EnrolmentRow(Base, table=True):
     parent_visit: int | None = None
     cohort_id: UUID | None = None
     begins_at: datetime | None = _instant(nullable=True)
+    asked: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     carried: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     moving: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     late: float | None = None

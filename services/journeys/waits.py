@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from conditions import filter_references
 from infra.clock import Clock
 from journeys import draw
@@ -19,8 +21,8 @@ class WaitDecider:
         self._finder = finder
         self._clock = clock
 
-    async def wait(self, case: Case, step: Wait) -> Ruling:
-        """Asleep until its instant, or what its policy says where that is past."""
+    async def wait(self, case: Case, step: Wait, *, entered_at: datetime | None = None) -> Ruling:
+        """Asleep until its instant, or what its policy says where that is past. `entered_at`: now, where left out."""
         dated = await self._finder.dated(case, step.until, clock_bound=_moves_on_the_wall_clock(step))
         seen = dated.seen
         now = self._clock.now()
@@ -28,15 +30,15 @@ class WaitDecider:
         if anchor is None and isinstance(step.until, DateRef) and step.until.default is not None:
             seen["default"] = str(step.until.default.after)
         drawn = draw(case.enrolment.id, step.id, case.visit) if step.between is not None else 0.0
-        found = resolve_wait(step, entered_at=now, now=now, anchor=anchor, zone=dated.zone, drawn=drawn)
+        found = resolve_wait(step, entered_at=entered_at or now, now=now, anchor=anchor, zone=dated.zone, drawn=drawn)
         if isinstance(found, Past):
             seen["due"] = found.due.isoformat() if found.due else None
             outcome = {"kind": "past_due", "action": found.action, "target": found.target}
             return Ruling(decision_of(case, "past_due", outcome, seen, now))
         return Ruling(decision_of(case, "sleep", {"kind": "sleep"}, seen, now, found.at))
 
-    async def wait_for(self, case: Case, step: WaitFor) -> Ruling:
-        """Waiting, with a listener per path, until its timeout where it has one."""
+    async def wait_for(self, case: Case, step: WaitFor, *, entered_at: datetime | None = None) -> Ruling:
+        """Waiting, with a listener per path, until its timeout where it has one. `entered_at`: now, where left out."""
         now = self._clock.now()
         timeout = step.timeout
         until = timeout.until if timeout else None
@@ -44,7 +46,7 @@ class WaitDecider:
         dated = await self._finder.dated(case, until, clock_bound=bound, refs=_path_refs(step))
         deadline = None
         if timeout is not None:
-            end = resolve_timeout(timeout, entered_at=now, anchor=dated.anchor(until), zone=dated.zone)
+            end = resolve_timeout(timeout, entered_at=entered_at or now, anchor=dated.anchor(until), zone=dated.zone)
             deadline = end.at if end else None
         since = case.enrolment.entered_at if step.since == "entry" else case.arrived_at or case.enrolment.entered_at
         listeners = for_wait(step, case.visit, case.enrolment.id, case.enrolment.profile_id, dated.facts.context(), since)

@@ -7,7 +7,7 @@ import sqlmodel.sql.sqltypes
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "c05d29a43ffb"
+revision = "f9f47e9a094e"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
@@ -173,6 +173,7 @@ def upgrade() -> None:
     op.add_column("enrolment", sa.Column("parent_visit", sa.Integer(), nullable=True))
     op.add_column("enrolment", sa.Column("cohort_id", sa.Uuid(), nullable=True))
     op.add_column("enrolment", sa.Column("begins_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("enrolment", sa.Column("asked", postgresql.JSONB(astext_type=sa.Text()), nullable=True))
     op.add_column("enrolment", sa.Column("carried", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column("enrolment", sa.Column("moving", postgresql.JSONB(astext_type=sa.Text()), nullable=True))
     op.add_column("enrolment", sa.Column("late", sa.Float(), nullable=True))
@@ -190,6 +191,7 @@ def upgrade() -> None:
     )
     op.add_column("journey", sa.Column("state", sqlmodel.sql.sqltypes.AutoString(), server_default="published", nullable=False))
     op.add_column("journey", sa.Column("state_since", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("journey", sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("journey", sa.Column("draft", postgresql.JSONB(astext_type=sa.Text()), nullable=True))
     op.add_column("journey", sa.Column("canary", sqlmodel.sql.sqltypes.AutoString(), nullable=True))
     op.add_column("journey", sa.Column("canary_share", sa.Integer(), nullable=True))
@@ -218,6 +220,7 @@ def downgrade() -> None:
     op.drop_column("journey", "canary_share")
     op.drop_column("journey", "canary")
     op.drop_column("journey", "draft")
+    op.drop_column("journey", "paused_at")
     op.drop_column("journey", "state_since")
     op.drop_column("journey", "state")
     op.drop_index("enrolment_of_parent", table_name="enrolment", postgresql_where=sa.text("parent_id IS NOT NULL"))
@@ -229,6 +232,7 @@ def downgrade() -> None:
     op.drop_column("enrolment", "late")
     op.drop_column("enrolment", "moving")
     op.drop_column("enrolment", "carried")
+    op.drop_column("enrolment", "asked")
     op.drop_column("enrolment", "begins_at")
     op.drop_column("enrolment", "cohort_id")
     op.drop_column("enrolment", "parent_visit")
