@@ -86,11 +86,12 @@ class ConsentEntries(Wire):
 
 
 class EventFilter(Wire):
-    """Events of one profile with any of these names, since an instant (inclusive, by event time)."""
+    """Events of one profile with any of these names, since an instant (inclusive, by event time); the first `most`, or all."""
 
     profile_id: UUID
     names: tuple[str, ...]
     since: datetime
+    most: int | None = Field(None, ge=1)
 
 
 class EventSearch(Wire):

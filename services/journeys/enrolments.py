@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.journeys import StepItem
+from services.journeys import places
 
 Key = tuple[UUID, str, int]
 
@@ -34,7 +35,10 @@ class Enrolment:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided for (enrolment, step, visit), with the values looked at. `deadline` is virtual."""
+    """What was decided for (enrolment, step, visit), with the values looked at. `deadline` is virtual.
+
+    `arrived_at`, where it is known, is when the person came to the step, which may be long before it was decided.
+    """
 
     enrolment_id: UUID
     journey: str
@@ -45,6 +49,7 @@ class Decision:
     seen: dict[str, Any]
     at: datetime
     deadline: datetime | None = None
+    arrived_at: datetime | None = None
 
     @property
     def key(self) -> Key:
@@ -90,15 +95,15 @@ async def load(session: AsyncSession, items: Sequence[StepItem]) -> Known:
 async def arrivals(session: AsyncSession, ids: Sequence[UUID], now: datetime) -> dict[UUID, datetime]:
     """When each of these enrolments left its last step: what happens from then on happens at the next one.
 
-    A wait was left when its event happened or its time was up, every other step when it was decided. It may be long
-    ago, if no worker ran since.
+    A wait was left when its event happened (but not before the person had come to it) or its time was up, every other step
+    when it was decided. It may be long ago, if no worker ran since. Those that were nowhere yet are not in the answer.
     """
     rows = await session.execute(
         text(
-            "SELECT d.enrolment_id, max(CASE WHEN m.at IS NOT NULL THEN greatest(m.at, d.at) "
-            "WHEN d.deadline IS NOT NULL THEN least(d.deadline, CAST(:now AS timestamptz)) ELSE d.at END) AS at "
-            "FROM decision d LEFT JOIN match m ON m.enrolment_id = d.enrolment_id AND m.kind = 'wait' "
-            "AND m.step = d.step AND m.visit = d.visit WHERE d.enrolment_id = ANY(:ids) GROUP BY 1"
+            "SELECT p.enrolment_id, greatest(p.since, (SELECT max(m.at) FROM match m WHERE m.enrolment_id = p.enrolment_id "
+            "AND m.kind = 'wait' AND m.step = p.step AND m.visit = p.visit), "
+            "CASE WHEN p.due IS NOT NULL THEN least(p.due, CAST(:now AS timestamptz)) END) AS at "
+            "FROM place p WHERE p.enrolment_id = ANY(:ids) AND p.step IS NOT NULL"
         ),
         {"ids": list(ids), "now": now},
     )
@@ -121,19 +126,31 @@ async def decided(session: AsyncSession, keys: Sequence[Key]) -> dict[Key, Decis
 async def keep(session: AsyncSession, decisions: Sequence[Decision]) -> set[Key]:
     """Writes decisions; returns the keys of those that are new.
 
-    A decision that was made before stays; a deferral, which only says until when nothing is decided, gives way.
+    A decision that was made before stays; a deferral, which only says until when nothing is decided, gives way. New ones
+    say where their enrolments stand now, and how late after their last wait.
     """
     if not decisions:
         return set()
     rows = await session.execute(
         text(
-            "INSERT INTO decision (enrolment_id, journey, step, visit, kind, outcome, seen, at, deadline) "
-            "SELECT * FROM unnest(CAST(:enrolments AS uuid[]), CAST(:journeys AS text[]), CAST(:steps AS text[]), "
-            "CAST(:visits AS int[]), "
-            "CAST(:kinds AS text[]), CAST(:outcomes AS jsonb[]), CAST(:seens AS jsonb[]), CAST(:ats AS timestamptz[]), "
-            "CAST(:deadlines AS timestamptz[])) ON CONFLICT (enrolment_id, step, visit) DO UPDATE SET kind = excluded.kind, "
-            "outcome = excluded.outcome, seen = excluded.seen, at = excluded.at, deadline = excluded.deadline "
-            "WHERE decision.kind = 'deferred' RETURNING enrolment_id, step, visit"
+            "WITH given AS (SELECT * FROM unnest(CAST(:enrolments AS uuid[]), CAST(:journeys AS text[]), CAST(:steps AS text[]), "
+            "CAST(:visits AS int[]), CAST(:kinds AS text[]), CAST(:outcomes AS jsonb[]), CAST(:seens AS jsonb[]), "
+            "CAST(:ats AS timestamptz[]), CAST(:deadlines AS timestamptz[]), CAST(:arrivals AS timestamptz[])) "
+            "AS g(enrolment_id, journey, step, visit, kind, outcome, seen, at, deadline, arrived)), "
+            "kept AS (INSERT INTO decision (enrolment_id, journey, step, visit, kind, outcome, seen, at, deadline, late) "
+            "SELECT g.enrolment_id, g.journey, g.step, g.visit, g.kind, g.outcome, g.seen, g.at, g.deadline, "
+            + places.LATE.format(at="g.at")
+            + " FROM given g LEFT JOIN place p ON p.enrolment_id = g.enrolment_id "
+            "ON CONFLICT (enrolment_id, step, visit) DO UPDATE SET kind = excluded.kind, "
+            "outcome = excluded.outcome, seen = excluded.seen, at = excluded.at, deadline = excluded.deadline, "
+            "late = coalesce(excluded.late, decision.late) "
+            "WHERE decision.kind = 'deferred' RETURNING enrolment_id, step, visit), "
+            "stands AS (INSERT INTO place (enrolment_id, step, visit, since, due) "
+            "SELECT DISTINCT ON (g.enrolment_id) g.enrolment_id, g.step, g.visit, coalesce(g.arrived, g.at), g.deadline "
+            "FROM given g JOIN kept USING (enrolment_id, step, visit) ORDER BY g.enrolment_id, g.at DESC "
+            "ON CONFLICT (enrolment_id) DO UPDATE SET step = excluded.step, visit = excluded.visit, since = excluded.since, "
+            "due = excluded.due, told = NULL, told_at = NULL, suspect_at = NULL, changed_at = now()) "
+            "SELECT enrolment_id, step, visit FROM kept"
         ),
         {
             "enrolments": [each.enrolment_id for each in decisions],
@@ -145,6 +162,7 @@ async def keep(session: AsyncSession, decisions: Sequence[Decision]) -> set[Key]
             "seens": [orjson.dumps(each.seen).decode() for each in decisions],
             "ats": [each.at for each in decisions],
             "deadlines": [each.deadline for each in decisions],
+            "arrivals": [each.arrived_at for each in decisions],
         },
     )
     return {(row[0], row[1], row[2]) for row in rows.all()}
@@ -171,9 +189,11 @@ async def end(session: AsyncSession, reasons: dict[UUID, str], now: datetime) ->
     await session.execute(
         text(
             "WITH over AS (UPDATE enrolment e SET state = 'ended', start_at = NULL, moving = NULL, "
-            "reason = coalesce(e.reason, k.reason), ended_at = :now "
+            "reason = coalesce(e.reason, k.reason), ended_at = :now, "
+            "late = (SELECT " + places.LATE.format(at="CAST(:now AS timestamptz)") + " FROM place p WHERE p.enrolment_id = e.id) "
             "FROM unnest(CAST(:ids AS uuid[]), CAST(:reasons AS text[])) AS k(id, reason) "
-            "WHERE e.id = k.id AND e.state <> 'ended' RETURNING e.id) "
+            "WHERE e.id = k.id AND e.state <> 'ended' RETURNING e.id), "
+            "gone AS (DELETE FROM place p USING over WHERE p.enrolment_id = over.id) "
             "DELETE FROM listener l USING over WHERE l.enrolment_id = over.id AND (l.kind <> 'goal' OR l.until IS NULL)"
         ),
         {"ids": list(reasons), "reasons": list(reasons.values()), "now": now},

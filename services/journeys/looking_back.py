@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from pydantic import JsonValue
@@ -18,6 +19,9 @@ from services.journeys.matching import Fact, Matcher, record
 from services.journeys.outgoing import Outgoing
 from services.journeys.world import World
 
+PAGE = 100
+Taken = Callable[[Listener, Sequence[str]], Awaitable[Collection[str]]]
+
 
 class WaitLookBack:
     """Finds what a wait's paths have missed: events in profiles, message outcomes in channels."""
@@ -25,30 +29,35 @@ class WaitLookBack:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def __call__(self, listeners: Sequence[Listener], taken: Collection[str] = ()) -> tuple[Listener, Fact] | None:
+    async def __call__(self, listeners: Sequence[Listener], taken: Taken) -> tuple[Listener, Fact] | None:
         """The earliest fact that meets one of these listeners of one wait; the first path wins a tie.
 
-        `taken` are ids of events that it may not take again.
+        `taken` says which of these events it may not take again. Events are looked through a page at a time: somebody may
+        have had thousands.
         """
-        facts = [fact for fact in (*await self._events(listeners), *await self._receipts(listeners)) if fact.id not in taken]
-        for fact in sorted(facts, key=lambda each: (each.at, each.id)):
-            for listener in listeners:
-                strictly_since = fact.at >= listener.since or listener.source == "receipt"
-                if (
-                    listener.source == fact.source
-                    and listener.name == fact.name
-                    and strictly_since
-                    and listener.met_by(fact.body, fact.at)
-                ):
-                    return listener, fact
-        return None
+        pool = _meeting(listeners, await self._receipts(listeners))
+        since, most = listeners[0].since, PAGE
+        while True:
+            page = await self._events(listeners, since, most)
+            pool += _meeting(listeners, page)
+            whole = len(page) < most
+            pool.sort(key=lambda met: (met[1].at, met[1].id))
+            known = [met for met in pool if whole or met[1].at <= page[-1].at]
+            if known:
+                gone = await taken(listeners[0], [fact.id for _, fact in known])
+                if left := next((met for met in known if met[1].id not in gone), None):
+                    return left
+            if whole:
+                return None
+            pool = pool[len(known) :]
+            since, most = page[-1].at, PAGE if page[-1].at > since else most * 4
 
-    async def _events(self, listeners: Sequence[Listener]) -> list[Fact]:
+    async def _events(self, listeners: Sequence[Listener], since: datetime, most: int) -> list[Fact]:
         names = tuple(dict.fromkeys(each.name for each in listeners if each.source == "event"))
         if not names:
             return []
         first = listeners[0]
-        found = await self._world.events(EventFilter(profile_id=first.profile_id, names=names, since=first.since))
+        found = await self._world.events(EventFilter(profile_id=first.profile_id, names=names, since=since, most=most))
         return [Fact(event.id, first.profile_id, "event", event.name, event_fact(event), event.timestamp) for event in found]
 
     async def _receipts(self, listeners: Sequence[Listener]) -> list[Fact]:
@@ -63,6 +72,22 @@ class WaitLookBack:
                 if receipt.visit == newest and reached(receipt.status)
             ]
         return facts
+
+
+def _meeting(listeners: Sequence[Listener], facts: Sequence[Fact]) -> list[tuple[Listener, Fact]]:
+    """Each fact with the first listener that it meets."""
+    met: list[tuple[Listener, Fact]] = []
+    for fact in facts:
+        for listener in listeners:
+            if (
+                listener.source == fact.source
+                and listener.name == fact.name
+                and (fact.at >= listener.since or listener.source == "receipt")
+                and listener.met_by(fact.body, fact.at)
+            ):
+                met.append((listener, fact))
+                break
+    return met
 
 
 class CriteriaLookBack:

@@ -14,6 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.journeys import InterruptSignal, MatchedSignal
 from journeys.outcome import Match
+from services.journeys import places
 from services.journeys.enrolments import end_held
 from services.journeys.listeners import Listener, Source, waiting_for
 from services.journeys.outgoing import Outgoing, write
@@ -109,7 +110,11 @@ async def record(session: AsyncSession, met: Sequence[Met], *, signal: bool = Tr
             signals.append(
                 Outgoing(listener.enrolment_id, names[listener.enrolment_id], "interrupt", reason, f"{fact.id}:{listener.kind}")
             )
-    return await write(session, signals) if signal else []
+    if signal:
+        return await write(session, signals)
+    waits = [each.listener for each in fresh if each.listener.kind == "wait"]
+    await places.met(session, [(each.enrolment_id, each.step, each.visit) for each in waits])
+    return []
 
 
 async def matched(session: AsyncSession, keys: Sequence[tuple[UUID, str, int]]) -> dict[tuple[UUID, str, int], Match]:
@@ -125,18 +130,13 @@ async def matched(session: AsyncSession, keys: Sequence[tuple[UUID, str, int]]) 
     return {(row.enrolment_id, row.step, row.visit): Match(path=row.path, event_id=row.event_id) for row in rows.all()}
 
 
-async def taken_events(session: AsyncSession, enrolments: Sequence[UUID]) -> dict[UUID, list[tuple[str, str]]]:
-    """The events that the waits of these enrolments have had, each with the step that took it."""
-    if not enrolments:
-        return {}
+async def taken_events(session: AsyncSession, enrolment_id: UUID, events: Sequence[str]) -> dict[str, str]:
+    """Those of these events that a wait of the enrolment has had, each with the step that took it."""
     rows = await session.execute(
-        text("SELECT enrolment_id, event_id, step FROM match WHERE enrolment_id = ANY(:ids) AND kind = 'wait'"),
-        {"ids": list(enrolments)},
+        text("SELECT event_id, step FROM match WHERE enrolment_id = :id AND event_id = ANY(:events) AND kind = 'wait'"),
+        {"id": enrolment_id, "events": list(events)},
     )
-    found: dict[UUID, list[tuple[str, str]]] = {}
-    for row in rows.all():
-        found.setdefault(row.enrolment_id, []).append((row.event_id, row.step))
-    return found
+    return {row.event_id: row.step for row in rows.all()}
 
 
 async def _store(session: AsyncSession, met: Sequence[Met]) -> list[Met]:

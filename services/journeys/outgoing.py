@@ -12,6 +12,8 @@ import orjson
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from services.journeys import places
+
 # Whoever writes a row delivers it; another process takes it over after this long (real time).
 LEASE = timedelta(seconds=10)
 # The journey's key beside the signal's own fields, of which a move's has the same name.
@@ -53,6 +55,8 @@ async def write(session: AsyncSession, rows: Sequence[Outgoing]) -> list[Outgoin
         },
     )
     ids = sorted(row[0] for row in answer.all())
+    await places.started(session, [row.enrolment_id for row in rows if row.kind == "start"])
+    await places.told(session, [(row.enrolment_id, row.kind, row.payload) for row in rows])
     return [
         Outgoing(row.enrolment_id, row.journey, row.kind, row.payload, row.request_id, number)
         for row, number in zip(rows, ids, strict=True)

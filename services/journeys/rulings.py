@@ -26,4 +26,4 @@ def decision_of(
 ) -> Decision:
     """The decision of this case's step, made at `at`."""
     enrolment = case.enrolment
-    return Decision(enrolment.id, enrolment.journey, case.step.id, case.visit, kind, outcome, seen, at, deadline)
+    return Decision(enrolment.id, enrolment.journey, case.step.id, case.visit, kind, outcome, seen, at, deadline, case.arrived_at)

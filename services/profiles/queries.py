@@ -36,8 +36,10 @@ _EVENTS = text(
 )
 _SEARCH = text(
     "SELECT f.number, e.id, e.name, e.properties, e.timestamp "
-    "FROM json_to_recordset(CAST(:filters AS json)) AS f(number int, profile_id uuid, names text[], since timestamptz) "
-    f"JOIN event e ON e.profile_id = {_SURVIVOR.format(id='f.profile_id')} AND e.timestamp >= f.since AND e.name = ANY(f.names) "
+    "FROM json_to_recordset(CAST(:filters AS json)) "
+    "AS f(number int, profile_id uuid, names text[], since timestamptz, most int) "
+    f"JOIN LATERAL (SELECT * FROM event WHERE profile_id = {_SURVIVOR.format(id='f.profile_id')} "
+    "AND timestamp >= f.since AND name = ANY(f.names) ORDER BY timestamp, position LIMIT f.most) e ON true "
     "ORDER BY f.number, e.timestamp, e.position"
 )
 _LEDGER = text(
@@ -87,7 +89,7 @@ class Queries:
     async def search(self, filters: Sequence[EventFilter]) -> tuple[tuple[TrackedEvent, ...], ...]:
         """One list per filter, each in order of event time."""
         rows = [
-            {"number": number, "profile_id": one.profile_id, "names": one.names, "since": one.since}
+            {"number": number, "profile_id": one.profile_id, "names": one.names, "since": one.since, "most": one.most}
             for number, one in enumerate(filters)
         ]
         found: list[list[TrackedEvent]] = [[] for _ in filters]

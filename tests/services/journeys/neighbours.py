@@ -82,7 +82,9 @@ class Neighbours:
         async def search(body: EventSearch) -> EventsFound:
             up("profiles")
             found = [
-                tuple(each for each in self.events[one.profile_id] if each.name in one.names and each.timestamp >= one.since)
+                tuple(each for each in self.events[one.profile_id] if each.name in one.names and each.timestamp >= one.since)[
+                    : one.most
+                ]
                 for one in body.filters
             ]
             return EventsFound(events=tuple(found))

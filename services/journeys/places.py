@@ -1,0 +1,94 @@
+"""Where enrolments under way stand, one narrow row each: who is late or stuck is found without reading their histories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+Key = tuple[UUID, str, int]
+
+# How late a decision came after the wait before it: nothing where a signal ended that wait, or its time is not up.
+LATE = "CASE WHEN p.due <= {at} AND p.told IS NULL THEN extract(epoch FROM {at} - greatest(p.due, p.since)) END"  # seconds
+
+
+async def started(session: AsyncSession, enrolments: Sequence[UUID]) -> None:
+    """Their workflows are to be started: from now on they are under way."""
+    if enrolments:
+        await session.execute(
+            text("INSERT INTO place (enrolment_id) SELECT unnest(CAST(:ids AS uuid[])) ON CONFLICT DO NOTHING"),
+            {"ids": list(enrolments)},
+        )
+
+
+async def told(session: AsyncSession, signals: Sequence[tuple[UUID, str, Mapping[str, Any]]]) -> None:
+    """These (enrolment, kind, body) are on their way to workflows, which must move on at them; a wait so ended is due no more.
+
+    A `matched` concerns the wait it names only, an `interrupt` whatever the person waits for; a `move` is kept as well, for a
+    workflow that must begin anew.
+    """
+    ending = {row[0]: row for row in signals if row[1] in {"matched", "interrupt"}}
+    if ending:
+        await session.execute(
+            text(
+                "UPDATE place p SET told = jsonb_build_object('kind', k.kind, 'body', k.body), told_at = now(), due = NULL, "
+                "suspect_at = NULL FROM unnest(CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:bodies AS jsonb[])) "
+                "AS k(id, kind, body) WHERE p.enrolment_id = k.id AND (k.kind = 'interrupt' "
+                "OR (p.step = k.body->>'step' AND p.visit = CAST(k.body->>'visit' AS int)))"
+            ),
+            _columns(list(ending.values())),
+        )
+    moves = {row[0]: row for row in signals if row[1] == "move"}
+    if moves:
+        await session.execute(
+            text(
+                "UPDATE place p SET moved = jsonb_build_object('step', p.step, 'visit', p.visit, 'move_to', k.body) "
+                "FROM unnest(CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:bodies AS jsonb[])) AS k(id, kind, body) "
+                "WHERE p.enrolment_id = k.id"
+            ),
+            _columns(list(moves.values())),
+        )
+
+
+async def met(session: AsyncSession, keys: Sequence[Key]) -> None:
+    """These waits are over by what was found looking back: they are due no more."""
+    if keys:
+        await session.execute(
+            text(
+                "UPDATE place p SET due = NULL FROM unnest(CAST(:ids AS uuid[]), CAST(:steps AS text[]), CAST(:visits AS int[])) "
+                "AS k(id, step, visit) WHERE p.enrolment_id = k.id AND p.step = k.step AND p.visit = k.visit"
+            ),
+            {"ids": [key[0] for key in keys], "steps": [key[1] for key in keys], "visits": [key[2] for key in keys]},
+        )
+
+
+async def retimed(session: AsyncSession, deadlines: Mapping[Key, datetime | None]) -> None:
+    """These waits end at another instant than was decided first."""
+    if deadlines:
+        keys = list(deadlines)
+        await session.execute(
+            text(
+                "UPDATE place p SET due = k.due, suspect_at = NULL FROM unnest(CAST(:ids AS uuid[]), CAST(:steps AS text[]), "
+                "CAST(:visits AS int[]), CAST(:dues AS timestamptz[])) AS k(id, step, visit, due) "
+                "WHERE p.enrolment_id = k.id AND p.step = k.step AND p.visit = k.visit AND p.told IS NULL"
+            ),
+            {
+                "ids": [key[0] for key in keys],
+                "steps": [key[1] for key in keys],
+                "visits": [key[2] for key in keys],
+                "dues": list(deadlines.values()),
+            },
+        )
+
+
+def _columns(signals: Sequence[tuple[UUID, str, Mapping[str, Any]]]) -> dict[str, object]:
+    return {
+        "ids": [signal[0] for signal in signals],
+        "kinds": [signal[1] for signal in signals],
+        "bodies": [orjson.dumps(dict(signal[2])).decode() for signal in signals],
+    }
