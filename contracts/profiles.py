@@ -101,12 +101,33 @@ class EventSearch(Wire):
 
 
 class TrackedEvent(Wire):
-    """A tracked event as stored. `id` is the event's own id, unique in Reis. Also the `data` of `event.tracked`."""
+    """A tracked event as stored. `id` is the event's own id, unique in Reis. Also the `data` of `event.tracked`.
+
+    `depth` is 0 for what a client sent; an event that a journey emitted is one deeper than what led to it.
+    """
 
     id: str
     name: str
     properties: dict[str, JsonValue]
     timestamp: datetime
+    depth: int = 0
+
+
+class EmittedEvent(Wire):
+    """An event that a journey tells about a person, as if a client had tracked it. Deduplicated on `message_id`."""
+
+    profile_id: UUID
+    message_id: str = Field(min_length=1, max_length=512)
+    event: str = Field(min_length=1, max_length=512)
+    properties: dict[str, JsonValue]
+    timestamp: datetime
+    depth: int = Field(1, ge=1, le=1000)
+
+
+class EmittedEvents(Wire):
+    """`POST /v1/events/emit`, up to 500 at once."""
+
+    events: tuple[EmittedEvent, ...] = Field(max_length=500)
 
 
 class EventsFound(Wire):

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
+import orjson
 from fastapi import APIRouter, Query
 
 from contracts.profiles import (
     Accepted,
     ConsentEntries,
+    EmittedEvents,
     EventSearch,
     EventsFound,
     Profile,
@@ -22,7 +24,7 @@ from infra.errors import BadInput, Flaw
 from services.profiles.answers import ConsentLedger, Counts, EventPage
 from services.profiles.consents import Consents
 from services.profiles.ingestion import Ingestion
-from services.profiles.messages import Message
+from services.profiles.messages import DEEPEST, EARLIEST, LARGEST_EVENT, LATEST, Message, flaws_of_nul, too_deep
 from services.profiles.queries import Queries
 
 Reader = Annotated[Caller, requires(Scope.PROFILES_READ)]
@@ -55,6 +57,29 @@ def profiles_router(queries: Queries, ingestion: Ingestion, consents: Consents) 
     async def add_consents(caller: Writer, asked: ConsentEntries) -> Accepted:
         """Writes all entries or none; a `user_id` that nobody has yet makes a profile. Sent twice, an entry is written twice."""
         return Accepted(accepted=await consents.add(asked.entries, by=caller.name))
+
+    @router.post("/events/emit", summary="Events that journeys tell about people")
+    async def emit(caller: Writer, asked: EmittedEvents) -> Accepted:
+        """Taken in as a client's `track` is: stored, told in the feed, seen by segments, waits and entries.
+
+        Each event is taken once by its `message_id`; one for a profile that does not exist is left out.
+        """
+        _refuse_odd_events(asked)
+        messages = [
+            Message(
+                "track",
+                one.message_id,
+                None,
+                None,
+                one.event,
+                dict(one.properties),
+                one.timestamp,
+                profile_id=one.profile_id,
+                depth=one.depth,
+            )
+            for one in asked.events
+        ]
+        return Accepted(accepted=await ingestion.take(messages))
 
     @router.post("/events/search", summary="Events by person, name and time")
     async def search(caller: Reader, asked: EventSearch) -> EventsFound:
@@ -97,6 +122,25 @@ def profiles_router(queries: Queries, ingestion: Ingestion, consents: Consents) 
         return await queries.counts()
 
     return router
+
+
+def _refuse_odd_events(asked: EmittedEvents) -> None:
+    """The rules that a client's events are held to."""
+    flaws: list[Flaw] = []
+    for number, one in enumerate(asked.events):
+        path = f"$.events[{number}]"
+        if one.timestamp.tzinfo is None or not EARLIEST <= one.timestamp < LATEST:
+            remedy = "end it with Z or an offset, and keep to the years 1970 to 2099"
+            flaws.append(Flaw(path=f"{path}.timestamp", message="is no instant that an event can have", remedy=remedy))
+        if too_deep(one.properties):
+            message = f"is nested more than {DEEPEST} levels deep"
+            flaws.append(Flaw(path=f"{path}.properties", message=message, remedy="flatten it"))
+        elif len(orjson.dumps(one.properties)) > LARGEST_EVENT:
+            flaws.append(Flaw(path=f"{path}.properties", message="is larger than 32 KB", remedy="send large values by reference"))
+        else:
+            flaws += flaws_of_nul(one.properties, f"{path}.properties") + flaws_of_nul(one.event, f"{path}.event")
+    if flaws:
+        raise BadInput(flaws, "the events")
 
 
 def _refuse_odd_paths(asked: ProfileUpdates) -> None:

@@ -31,7 +31,8 @@ Json = dict[str, JsonValue]
 class Message(NamedTuple):
     """One call, checked. `name` is set when it is an event; `body` holds its traits or properties.
 
-    `previous_id` is an alias's. `profile_id` addresses a person directly, which only our own services may do.
+    `previous_id` is an alias's. `profile_id` addresses a person directly, which only our own services may do. `depth`
+    is how many journeys' steps led to it: 0 for what a client sent.
     """
 
     type: str
@@ -43,6 +44,7 @@ class Message(NamedTuple):
     timestamp: datetime
     previous_id: str | None = None
     profile_id: UUID | None = None
+    depth: int = 0
 
 
 class MessageReader:

@@ -206,7 +206,14 @@ class People:
         self.happenings.append(Happening(PROFILE_CHANGED, person.id, at, data))
 
     def _happened(self, message: Message, person: Person, body: bytes) -> None:
-        data = {"id": message.id, "name": message.name, "properties": orjson.Fragment(body), "timestamp": message.timestamp}
+        data: dict[str, object] = {
+            "id": message.id,
+            "name": message.name,
+            "properties": orjson.Fragment(body),
+            "timestamp": message.timestamp,
+        }
+        if message.depth:
+            data["depth"] = message.depth
         self.happenings.append(Happening(EVENT_TRACKED, person.id, message.timestamp, data, message.id))
 
 

@@ -30,12 +30,12 @@ _PROFILES = text(
 )
 _NAMED = text("SELECT profile_id FROM identity WHERE kind = :kind AND value = :value")
 _EVENTS = text(
-    "SELECT id, name, properties, timestamp, position FROM event WHERE name IS NOT NULL "
+    "SELECT id, name, properties, timestamp, position, depth FROM event WHERE name IS NOT NULL "
     f"AND profile_id = {_SURVIVOR.format(id='CAST(:id AS uuid)')} "
     "AND (timestamp, position) < (CAST(:at AS timestamptz), :position) ORDER BY timestamp DESC, position DESC LIMIT :limit"
 )
 _SEARCH = text(
-    "SELECT f.number, e.id, e.name, e.properties, e.timestamp "
+    "SELECT f.number, e.id, e.name, e.properties, e.timestamp, e.depth "
     "FROM json_to_recordset(CAST(:filters AS json)) "
     "AS f(number int, profile_id uuid, names text[], since timestamptz, most int) "
     f"JOIN LATERAL (SELECT * FROM event WHERE profile_id = {_SURVIVOR.format(id='f.profile_id')} "
@@ -134,7 +134,7 @@ def _profile(row: Row[tuple[object, ...]]) -> Profile:
 
 
 def _event(row: Row[tuple[object, ...]]) -> TrackedEvent:
-    return TrackedEvent(id=row.id, name=row.name, properties=row.properties, timestamp=row.timestamp)
+    return TrackedEvent(id=row.id, name=row.name, properties=row.properties, timestamp=row.timestamp, depth=row.depth or 0)
 
 
 def _parsed(before: str) -> tuple[datetime, int]:

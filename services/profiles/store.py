@@ -46,10 +46,10 @@ _LINK = text(
     "ON CONFLICT (kind, value) DO NOTHING"
 )
 _INSERT_EVENTS = text(
-    "INSERT INTO event (id, profile_id, type, name, properties, timestamp, received_at) "
-    "SELECT id, profile_id, type, name, properties, timestamp, CAST(:now AS timestamptz) "
+    "INSERT INTO event (id, profile_id, type, name, properties, timestamp, received_at, depth) "
+    "SELECT id, profile_id, type, name, properties, timestamp, CAST(:now AS timestamptz), depth "
     "FROM json_to_recordset(CAST(:rows AS json)) "
-    "AS r(id text, profile_id uuid, type text, name text, properties jsonb, timestamp timestamptz) "
+    "AS r(id text, profile_id uuid, type text, name text, properties jsonb, timestamp timestamptz, depth int) "
     "ON CONFLICT (id) DO NOTHING"
 )
 _MERGES = "FROM json_to_recordset(CAST(:rows AS json)) AS r(merged uuid, survivor uuid) "
@@ -148,6 +148,7 @@ async def _insert_events(session: AsyncSession, people: People, now: datetime) -
             "name": message.name,
             "properties": orjson.Fragment(body),
             "timestamp": message.timestamp,
+            **({"depth": message.depth} if message.depth else {}),
         }
         for message, person, body in people.taken
     ]

@@ -48,6 +48,7 @@ class EventRow(Base, table=True):
     What people did has a `name`. Calls that only change a profile (identify, alias, update) are kept beside them
     without one, with what they said as `properties`: that makes every id unique and every trait explainable.
     `position` orders what happened at the same instant. No foreign key: checking it would cost a look-up per event.
+    `depth`: how many journeys' steps led to it; null for none.
     """
 
     __tablename__ = "event"
@@ -61,6 +62,7 @@ class EventRow(Base, table=True):
     properties: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     timestamp: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     received_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    depth: int | None = Field(default=None, sa_column=Column(Integer))
 
 
 class ConsentRow(Base, table=True):

@@ -8,7 +8,7 @@ import pytest
 from infra.clock import Clock
 from infra.local.postgres import EmbeddedPostgres
 from infra.migrations import check, schema_of, upgrade
-from tests.services.profiles.shop import SERVICE, Shop, alias, identify, track
+from tests.services.profiles.shop import READER, SERVICE, Shop, alias, identify, track
 
 
 async def test_lookup_answers_by_the_id_asked_for_and_leaves_out_the_unknown(shop: Shop) -> None:
@@ -76,7 +76,7 @@ async def test_search_answers_a_list_per_filter_in_order_of_event_time(shop: Sho
     ]
     found = (await shop.post("/v1/events/search", {"filters": filters}))["events"]
     assert [[event["id"] for event in events] for events in found] == [["a1X", "a2X"], [], ["b1X", "b1Y", "b2X", "b2Y"], []]
-    assert found[0][0] == {"id": "a1X", "name": "X", "properties": {}, "timestamp": "2026-01-02T00:00:00Z"}
+    assert found[0][0] == {"id": "a1X", "name": "X", "properties": {}, "timestamp": "2026-01-02T00:00:00Z", "depth": 0}
 
 
 async def test_events_come_in_pages_newest_first_and_none_is_skipped_at_equal_times(shop: Shop) -> None:
@@ -183,3 +183,46 @@ def test_models_and_migrations_agree(postgres: EmbeddedPostgres) -> None:
 async def test_an_alias_of_an_id_to_itself_changes_nobody(shop: Shop) -> None:
     await shop.batch(alias("same", "same"), track("E", userId="same"))
     assert await shop.events(await shop.user("same")) == ["E"]
+
+
+async def test_an_emitted_event_is_taken_in_as_a_tracked_one_and_once(shop: Shop) -> None:
+    await shop.batch(identify(userId="u"))
+    person, before = await shop.user("u"), await shop.head()
+    event = {
+        "profile_id": str(person.id),
+        "message_id": "e1:step:1",
+        "event": "Score Known",
+        "properties": {"score": 7},
+        "timestamp": "2026-03-01T12:00:00Z",
+        "depth": 3,
+    }
+    assert await shop.post("/v1/events/emit", {"events": [event, event]}) == {"accepted": 1}
+    assert await shop.post("/v1/events/emit", {"events": [event, event | {"profile_id": str(uuid4()), "message_id": "x"}]}) == {
+        "accepted": 0
+    }
+    (item,) = await shop.feed(before)
+    assert (item.id, item.type, item.subject) == ("e1:step:1", "event.tracked", str(person.id))
+    told = {"id": "e1:step:1", "name": "Score Known", "properties": {"score": 7}, "timestamp": "2026-03-01T12:00:00Z", "depth": 3}
+    assert item.data == told | {"timestamp": "2026-03-01T12:00:00+00:00"}
+    filters = [{"profile_id": str(person.id), "names": ["Score Known"], "since": "2026-01-01T00:00:00Z"}]
+    assert (await shop.post("/v1/events/search", {"filters": filters}))["events"] == [[told]]
+    assert await shop.events(person) == ["Score Known"]
+
+
+@pytest.mark.parametrize(
+    ("odd", "place"),
+    [
+        ({"properties": {"a": "\0"}}, "$.events[0].properties.a"),
+        ({"properties": {"a": "x" * 40_000}}, "$.events[0].properties"),
+        ({"timestamp": "2026-03-01T12:00:00"}, "$.events[0].timestamp"),
+        ({"timestamp": "1066-03-01T12:00:00Z"}, "$.events[0].timestamp"),
+    ],
+)
+async def test_an_emitted_event_is_held_to_the_rules_of_tracked_ones(shop: Shop, odd: dict[str, object], place: str) -> None:
+    event = {"profile_id": str(uuid4()), "message_id": "m", "event": "E", "properties": {}, "timestamp": "2026-03-01T12:00:00Z"}
+    response = await shop.client.post("/v1/events/emit", json={"events": [event | odd]}, headers=SERVICE)
+    assert (response.status_code, response.json()["errors"][0]["path"]) == (422, place)
+
+
+async def test_only_services_may_emit(shop: Shop) -> None:
+    assert (await shop.client.post("/v1/events/emit", json={"events": []}, headers=READER)).status_code == 403
