@@ -5,7 +5,11 @@ from collections.abc import Iterable
 
 from conditions.problems import Problem
 from journeys.catalog import Catalog
-from journeys.check_flow import flow_problems
+from journeys.check_choices import experiment_problems
+from journeys.check_circles import circle_problems
+from journeys.check_dates import date_problems
+from journeys.check_entry import entry_problems
+from journeys.check_flow import flow_problems, size_problems
 from journeys.check_names import name_problems
 from journeys.check_steps import step_problems
 from journeys.model import Journey
@@ -13,7 +17,16 @@ from journeys.model import Journey
 
 def check(journey: Journey, catalog: Catalog | None = None) -> tuple[Problem, ...]:
     """All findings, by path; those of severity `error` forbid publishing. Without a catalog, names go unchecked."""
-    found = [*flow_problems(journey), *step_problems(journey), *name_problems(journey, catalog or Catalog())]
+    known = catalog or Catalog()
+    found = list(size_problems(journey))
+    if not found:  # what is far too large is not looked at any further
+        found.extend(step_problems(journey, known))
+        found.extend(entry_problems(journey))
+        found.extend(experiment_problems(journey))
+        found.extend(flow_problems(journey))
+        found.extend(date_problems(journey))
+        found.extend(name_problems(journey, known))
+        found.extend(circle_problems(journey, known))
     return tuple(sorted(dict.fromkeys(found), key=lambda problem: _position(problem.path)))
 
 

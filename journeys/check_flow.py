@@ -3,9 +3,24 @@
 from collections.abc import Iterator
 
 from conditions.problems import Problem, did_you_mean
-from journeys.flow import cycles, reachable
+from journeys.flow import cycles, reachable, rests
 from journeys.index import JourneyIndex
 from journeys.model import DateRef, GoTo, Journey, Jump, Repeat, Step, Wait, WaitFor
+
+MOST_STEPS, DEEPEST = 1_000, 30
+
+
+def size_problems(journey: Journey) -> Iterator[Problem]:
+    """A definition beyond what anybody can oversee."""
+    index = journey.index
+    count = len(index.steps) + len(index.duplicates)
+    if count > MOST_STEPS:
+        message = f"has {count} steps; {MOST_STEPS} are the most"
+        yield Problem(path="$.steps", message=message, remedy="divide it into journeys that start each other")
+    deep = next((place for place in index.places.values() if len(place.parents) > DEEPEST), None)
+    if deep is not None:
+        message = f"lies inside {len(deep.parents)} other steps; {DEEPEST} are the most"
+        yield Problem(path=deep.path, message=message, remedy="go on by goto, or start another journey")
 
 
 def flow_problems(journey: Journey) -> Iterator[Problem]:
@@ -49,7 +64,7 @@ def _unreachable(index: JourneyIndex) -> Iterator[Problem]:
 
 def _restless(index: JourneyIndex) -> Iterator[Problem]:
     known: set[str] = set()
-    for cycle in cycles(index, keep=lambda step: not _rests(step)):
+    for cycle in cycles(index, keep=lambda step: not rests(step)):
         known.update(cycle)
         message = f"the loop of {', '.join(cycle)} can go round without a wait"
         yield Problem(path=index.places[cycle[0]].path, message=message, remedy="put a 'wait' or 'wait_for' into every round")
@@ -60,16 +75,14 @@ def _restless(index: JourneyIndex) -> Iterator[Problem]:
             yield Problem(path=index.places[cycle[0]].path, message=message, remedy=remedy, severity="warning")
 
 
-def _rests(step: Step) -> bool:
-    return isinstance(step, WaitFor) or (isinstance(step, Wait) and (step.for_ is None or step.for_.is_positive))
-
-
 def _rests_surely(step: Step) -> bool:
     match step:
         case WaitFor():
             return True
         case Wait(until=DateRef(yearly=True), if_past="exit"):
             return True  # there is a next anniversary, or no date and no way on
+        case Wait(between=(first, _)):
+            return first.is_positive
         case Wait():
             return step.for_ is not None and step.for_.is_positive
         case _:

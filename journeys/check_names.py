@@ -1,13 +1,16 @@
 """Findings about names: references, segments, templates and their variables, journeys."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from conditions.problems import Problem, did_you_mean
+from conditions.references import References
 from journeys.catalog import Catalog
+from journeys.check_entry import brings_no_event
+from journeys.check_results import result_problems
 from journeys.flow import reachable
 from journeys.index import JourneyIndex
 from journeys.mentions import Mention, mentions
-from journeys.model import EntryBySegment, Journey, Send, StartJourney, WaitFor
+from journeys.model import EmitEvent, EntryByApi, Journey, Send, StartJourney, UpdateProfile, WaitFor
 from journeys.refs import PARTS, REMEDY, parse_ref
 
 
@@ -15,9 +18,23 @@ def name_problems(journey: Journey, catalog: Catalog) -> Iterator[Problem]:
     """Every finding of this kind."""
     index = journey.index
     woken = _woken(index)
+    traits = _extended(
+        catalog.traits, (name for step in index.steps.values() if isinstance(step, UpdateProfile) for name in step.set)
+    )
+    events = _extended(catalog.events, (step.event for step in index.steps.values() if isinstance(step, EmitEvent)))
     for mention in mentions(journey):
+        for event in sorted(mention.names.events):
+            yield from _seen(mention.path, "event", event, events)
+        for trait in sorted(mention.names.traits):
+            yield from _seen(mention.path, "trait", trait, traits)
         for ref in sorted(mention.names.refs):
             yield from _ref(journey, mention, ref, woken)
+            name = ref.partition("profile.traits.")[2]
+            if name:
+                yield from _seen(mention.path, "trait", name, traits)
+            name = ref.partition("profile.computed.")[2]
+            if name:
+                yield from _seen(mention.path, "computed trait", name, catalog.computed)
         for segment in sorted(mention.names.segments):
             yield from _known(mention.path, "segment", segment, catalog.segments)
     for step_id, step in index.steps.items():
@@ -28,6 +45,20 @@ def name_problems(journey: Journey, catalog: Catalog) -> Iterator[Problem]:
             yield from _known(f"{path}.template", "template", step.template, catalog.templates)
             for name in sorted(catalog.template_variables.get(step.template, ())):
                 yield from _variable(journey, f"{path}.template", step, name, catalog, woken=step_id in woken)
+
+
+def _extended(known: frozenset[str] | None, more: Iterable[str]) -> frozenset[str] | None:
+    return None if known is None else known | frozenset(more)
+
+
+def _seen(path: str, kind: str, name: str, known: frozenset[str] | None) -> Iterator[Problem]:
+    """A trait is known by its parts, too: `dog` where there is `dog.birthdate`, and the other way round."""
+    if known is None or name in known:
+        return
+    if kind != "event" and any(other.startswith(f"{name}.") or name.startswith(f"{other}.") for other in known):
+        return
+    message = f"no {kind} {name!r} has been seen yet"
+    yield Problem(path=path, message=message, remedy=did_you_mean(name, known), severity="warning")
 
 
 def _known(path: str, kind: str, name: str, known: frozenset[str] | None) -> Iterator[Problem]:
@@ -44,8 +75,10 @@ def _ref(journey: Journey, mention: Mention, ref: str, woken: frozenset[str]) ->
         yield Problem(path=mention.path, message=message, remedy="compare with a constant, or exit by a branch after entry")
     elif parsed.root == "profile":
         return
-    elif parsed.path[0] == "properties" and isinstance(journey.entry, EntryBySegment) and _of_entry(mention, parsed.root):
-        message = f"{ref} leads nowhere: whoever enters by a segment brings no event"
+    elif parsed.root == "results":
+        yield from result_problems(journey.index, mention, *parsed.path[:2])
+    elif parsed.path[0] == "properties" and (how := brings_no_event(journey)) and _of_entry(mention, parsed.root):
+        message = f"{ref} leads nowhere: whoever enters {how} brings no event"
         yield Problem(path=mention.path, message=message, remedy="refer to profile.traits.… instead, or enter by an event")
     elif parsed.root == "event" and mention.scope == "registered":
         message = f"{ref} is not known: exit rules and the goal are fixed on entry"
@@ -64,14 +97,20 @@ def _variable(journey: Journey, path: str, step: Send, name: str, catalog: Catal
     if root in catalog.supplied:
         return
     needs = f"template {step.template!r} needs {name}"
-    if root not in PARTS or (rest and rest[0] not in PARTS[root]):
+    if root == "results" and len(rest) > 1:
+        at_send = Mention(path, References(), "step", step.id)
+        yield from result_problems(journey.index, at_send, rest[0], rest[1])
+    elif root not in PARTS or (rest and rest[0] not in PARTS[root]):
         yield Problem(path=path, message=f"{needs}, which nothing supplies", remedy=REMEDY)
     elif root == "profile" and rest[:1] == ["computed"]:
         message = f"{needs}, but templates do not see computed traits"
         yield Problem(path=path, message=message, remedy="copy it into a trait by an update_profile step before the send")
-    elif root == "entry" and isinstance(journey.entry, EntryBySegment) and rest[:1] == ["properties"]:
-        message = f"{needs}, but whoever enters by a segment brings no event"
+    elif root == "entry" and (how := brings_no_event(journey)) and rest[:1] == ["properties"]:
+        message = f"{needs}, but whoever enters {how} brings no event"
         yield Problem(path=path, message=message, remedy="use profile.traits.… in the template, or give the name a default")
+    elif root == "entry" and isinstance(journey.entry, EntryByApi) and rest[:1] == ["properties"]:
+        message = f"{needs}, which is there only if whoever starts the journey gives it"
+        yield Problem(path=path, message=message, remedy="give the name a default in the template", severity="warning")
     elif root == "event" and not woken:
         message = f"{needs}, but no event can have woken the journey before this step"
         yield Problem(path=path, message=message, remedy="use entry.… in the template, or give the name a default")

@@ -62,6 +62,19 @@ def _followers(index: JourneyIndex, step: Step) -> Iterator[str | None]:
             assert_never(step)
 
 
+def rests(step: Step) -> bool:
+    """Whether somebody may have to wait here, by the passing of time or for something to happen."""
+    match step:
+        case WaitFor():
+            return True
+        case Wait(between=(_, last)):
+            return last.is_positive
+        case Wait():
+            return step.for_ is None or step.for_.is_positive
+        case _:
+            return False
+
+
 def reachable(index: JourneyIndex, start: str | None) -> frozenset[str]:
     """Every step that can be reached from this one, itself included."""
     seen: set[str] = set()

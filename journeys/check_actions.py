@@ -1,0 +1,86 @@
+"""Findings in steps that act: sends, profile updates, calls."""
+
+import re
+from collections.abc import Iterator
+
+from pydantic import JsonValue
+
+from conditions.problems import Problem, join
+from journeys.catalog import Catalog, TemplateCheck
+from journeys.model import Call, Send, UpdateProfile
+
+_LONGEST_CALL = 60
+_SECRET = re.compile(r"authorization|cookie|token|secret|password|api[-_]?key", re.IGNORECASE)
+
+
+def send_problems(path: str, step: Send) -> Iterator[Problem]:
+    """Findings in a `send`."""
+    if len(set(step.channels)) < len(step.channels):
+        yield Problem(path=f"{path}.channels", message="a channel is named twice", remedy="name each channel once")
+    if step.fallback is None:
+        return
+    if not step.fallback.within.is_positive:
+        message = "leaves the first channel no time"
+        yield Problem(path=f"{path}.fallback.within", message=message, remedy="write a positive duration")
+    if len(step.channels) == 1:
+        message = "there is no second channel to fall back to"
+        yield Problem(path=f"{path}.fallback", message=message, remedy="add a channel, or drop 'fallback'", severity="warning")
+
+
+def update_problems(path: str, step: UpdateProfile) -> Iterator[Problem]:
+    """Findings in an `update_profile`: traits that contain each other overwrite each other."""
+    for name in step.set:
+        outer = next((other for other in step.set if name.startswith(f"{other}.")), None)
+        if outer is not None:
+            message = f"{name} is a part of {outer}, which is written here too"
+            yield Problem(path=join(f"{path}.set", name), message=message, remedy="write one of them")
+
+
+def call_problems(path: str, step: Call, catalog: Catalog) -> Iterator[Problem]:
+    """Findings in a `call`."""
+    if not step.timeout.is_positive:
+        yield Problem(path=f"{path}.timeout", message="leaves the service no time", remedy="write PT10S, for example")
+    elif step.timeout.longest.total_seconds() > _LONGEST_CALL:
+        yield Problem(path=f"{path}.timeout", message="is longer than a minute", remedy="write PT1M or less")
+    if not step.retry.first.is_positive:
+        yield Problem(path=f"{path}.retry.first", message="leaves no pause between tries", remedy="write PT10S, for example")
+    elif step.retry.longest.longest < step.retry.first.shortest:
+        message = "the longest pause is shorter than the first one"
+        where = "longest" if "longest" in step.retry.model_fields_set else "first"
+        yield Problem(path=f"{path}.retry.{where}", message=message, remedy="make 'longest' at least 'first'")
+    if step.body is not None and step.method in {"GET", "DELETE"}:
+        message = f"many services ignore the body of a {step.method}"
+        yield Problem(path=f"{path}.body", message=message, remedy="put it into the address, or use POST", severity="warning")
+    if step.url.startswith("http://"):
+        message = "goes unencrypted"
+        yield Problem(path=f"{path}.url", message=message, remedy="write https://", severity="warning")
+    yield from _headers(f"{path}.headers", step)
+    if catalog.template_check is not None:
+        yield from _templates(f"{path}.url", step.url, catalog.template_check)
+        for name, value in step.headers.items():
+            yield from _templates(join(f"{path}.headers", name), value, catalog.template_check)
+        yield from _templates(f"{path}.body", step.body, catalog.template_check)
+
+
+def _headers(path: str, step: Call) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for name, value in step.headers.items():
+        if name.lower() in seen:
+            yield Problem(path=join(path, name), message=f"the header {name} is written twice", remedy="keep one of them")
+        seen.add(name.lower())
+        if _SECRET.search(name) and value and "{{" not in value:
+            message = "holds a secret in plain text, which everybody sees who sees the journey"
+            remedy = "put it into the settings and write {{ secrets.NAME }}"
+            yield Problem(path=join(path, name), message=message, remedy=remedy, severity="warning")
+
+
+def _templates(path: str, value: JsonValue, check: TemplateCheck) -> Iterator[Problem]:
+    if isinstance(value, str):
+        if "{" in value and (flaw := check(value)) is not None:
+            yield Problem(path=path, message=f"is no Liquid template: {flaw}", remedy="look at the brackets and filters")
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            yield from _templates(join(path, name), part, check)
+    elif isinstance(value, list):
+        for position, part in enumerate(value):
+            yield from _templates(join(path, position), part, check)
