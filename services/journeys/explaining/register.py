@@ -1,0 +1,124 @@
+"""What our own database knows of a journey's door: its versions, its states over time, refusals, and who is being asked about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from infra.errors import NotFound
+from services.journeys.explaining.model import Finding
+from services.journeys.explaining.sentences import instant
+
+_STATES = {
+    "publish": "published",
+    "pause": "paused",
+    "resume": "published",
+    "drain": "draining",
+    "archive": "archived",
+    "draft": "draft",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class JourneyPast:
+    """A journey as it was: versions by the instant they were published, states by the instant they began."""
+
+    key: str
+    current: str | None
+    state: str
+    state_since: datetime | None
+    published: tuple[tuple[datetime, str], ...]
+    changes: tuple[tuple[datetime, str], ...]
+    entered: int
+
+    @property
+    def first_published(self) -> datetime | None:
+        return self.published[0][0] if self.published else None
+
+    def version_at(self, at: datetime) -> str | None:
+        """The newest version that was published by then; None before the first."""
+        return next((version for since, version in reversed(self.published) if since <= at), None)
+
+    def state_at(self, at: datetime) -> str:
+        """The state that the journey was in."""
+        if self.state_since is not None and at >= self.state_since:
+            return self.state
+        return next((state for since, state in reversed(self.changes) if since <= at), "published")
+
+
+async def past_of(session: AsyncSession, key: str) -> JourneyPast:
+    """Raises `NotFound`."""
+    row = (
+        await session.execute(text("SELECT key, current, state, state_since FROM journey WHERE key = :key"), {"key": key})
+    ).first()
+    if row is None:
+        raise NotFound("journey", key)
+    versions = await session.execute(
+        text("SELECT published_at, hash FROM version WHERE key = :key ORDER BY published_at, number"), {"key": key}
+    )
+    changes = await session.execute(
+        text("SELECT at, action, detail->>'state' AS state FROM audit WHERE journey = :key AND enrolment_id IS NULL ORDER BY id"),
+        {"key": key},
+    )
+    entered = (await session.execute(text("SELECT count(*) FROM enrolment WHERE journey = :key"), {"key": key})).scalar_one()
+    states = [(each.at, each.state or _state_of(each.action)) for each in changes.all()]
+    return JourneyPast(
+        key=row.key,
+        current=row.current,
+        state=row.state,
+        state_since=row.state_since,
+        published=tuple((each.published_at, each.hash) for each in versions.all()),
+        changes=tuple((at, state) for at, state in states if state is not None),
+        entered=entered,
+    )
+
+
+async def refusals(session: AsyncSession, journey: str, profile_id: UUID) -> list[Finding]:
+    """When the person met the trigger and was refused, oldest first, with the values that it rests on."""
+    rows: Any = await session.execute(
+        text("SELECT event_id, reason, at, seen FROM refusal WHERE journey = :journey AND profile_id = :profile ORDER BY at"),
+        {"journey": journey, "profile": profile_id},
+    )
+    return [
+        Finding(
+            kind="refused",
+            text=f"Refused at {instant(each.at)}: {each.reason}.",
+            at=each.at,
+            seen=each.seen | {"event_id": each.event_id},
+        )
+        for each in rows.all()
+    ]
+
+
+async def being_asked(session: AsyncSession, journey: str, profile_id: UUID) -> list[Finding]:
+    """The person met the trigger, and another service has yet to say whether they may enter."""
+    rows = await session.execute(
+        text("SELECT event_id, attempts FROM candidate WHERE journey = :journey AND profile_id = :profile ORDER BY id"),
+        {"journey": journey, "profile": profile_id},
+    )
+    return [
+        Finding(
+            kind="being_asked",
+            text=f"The trigger {each.event_id!r} was met; segments has yet to answer whether the person may enter.",
+            seen={"event_id": each.event_id, "attempts": each.attempts},
+        )
+        for each in rows.all()
+    ]
+
+
+async def occasions(session: AsyncSession, journey: str) -> list[Any]:
+    """The newest cohorts of a journey: occurrences of its schedule and back-fills."""
+    rows = await session.execute(
+        text("SELECT occasion, at, state, zone FROM cohort WHERE journey = :journey ORDER BY at DESC LIMIT 5"),
+        {"journey": journey},
+    )
+    return list(rows.all())
+
+
+def _state_of(action: str) -> str | None:
+    return next((state for word, state in _STATES.items() if word in action), None)

@@ -1,0 +1,114 @@
+"""Sentences for what happened: the same data gives the same words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from services.journeys.explaining.model import MessageFate, WaitEnd
+
+
+def instant(at: datetime | None) -> str:
+    """To the second, UTC."""
+    return "an unknown time" if at is None else at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def entered(entry: Mapping[str, Any], number: int | None, key: str) -> str:
+    version = "" if number is None else f" version {number}"
+    under = f" under the key {key!r}" if key else ""
+    return f"Entered{version} by {entry.get('event')!r}{under}."
+
+
+def decided(kind: str, step: str, outcome: Mapping[str, Any], seen: Mapping[str, Any], until: datetime | None) -> str:
+    """One decision, without what became of it."""
+    match kind:
+        case "sent":
+            return f"At {step!r} the message {seen.get('template')!r} was accepted for sending."
+        case "skipped":
+            detail = f" ({seen['detail']})" if seen.get("detail") else ""
+            return f"At {step!r} the message {seen.get('template')!r} was not sent: {seen.get('reason')}{detail}."
+        case "deferred":
+            why = f": {seen['reason']}" if seen.get("reason") else ""
+            return f"At {step!r} it was put off until {instant(until)}{why}."
+        case "sleep":
+            return f"At {step!r} it waits until {instant(until)}."
+        case "waiting":
+            return f"At {step!r} it waits" + (f", until {instant(until)} at the latest." if until else ".")
+        case "past_due":
+            due = seen.get("due") or "no date"
+            return f"At {step!r} the time had passed ({due}): {_policy(outcome)}."
+        case "held_out":
+            return f"At {step!r} the person fell into the hold-out {outcome.get('path')!r}."
+        case "chose":
+            return f"At {step!r} the path {outcome.get('path')!r} was taken{_because(outcome, seen)}."
+        case "updated":
+            names = ", ".join(sorted(seen.get("set", {}))) or "nothing: no value was there"
+            return f"At {step!r} the profile was updated: {names}."
+        case "started":
+            return f"At {step!r} the journey {seen.get('journey')!r} was started."
+        case "not_started":
+            return f"At {step!r} the journey {seen.get('journey')!r} was not started: nobody can enter it."
+        case _:
+            return f"At {step!r}: {kind.replace('_', ' ')}."
+
+
+def wait_ended(end: WaitEnd) -> str:
+    match end.by:
+        case "event":
+            return f" {_named(end.event)} took the path {end.path!r} at {instant(end.at)}."
+        case "time":
+            return f" Its time was up at {instant(end.at)}."
+        case "exit":
+            return " The end of the enrolment ended it."
+        case "move":
+            return f" It was left for another step at {instant(end.at)}."
+
+
+def fate(message: MessageFate) -> str:
+    """What became of a message, channel by channel."""
+    tries = "; ".join(
+        f"{one.channel}: {one.status}" + (f" ({one.reason})" if one.reason else "") + (f", {one.because}" if one.because else "")
+        for one in message.attempts
+    )
+    return f" It is {message.status}" + (f" ({tries})." if tries else ".")
+
+
+def whole(state: str, reason: str | None, ended_at: datetime | None, step: str | None, due: datetime | None) -> str:
+    """An enrolment in one sentence."""
+    if state == "ended":
+        return f"Ended at {instant(ended_at)}: {reason}."
+    if state == "ending":
+        return f"About to end: {reason}."
+    if step is None:
+        return "Under way; nothing has been decided yet."
+    return f"Under way at {step!r}" + (f", until {instant(due)}." if due else ".")
+
+
+def audited(action: str, who: str, detail: Mapping[str, Any]) -> str:
+    told = ", ".join(f"{name} {value}" for name, value in sorted(detail.items()) if isinstance(value, str | int | float))
+    return f"{who}: {action.replace('_', ' ')}" + (f" ({told})." if told else ".")
+
+
+def _policy(outcome: Mapping[str, Any]) -> str:
+    match outcome.get("action"):
+        case "exit":
+            return "the person leaves"
+        case "goto":
+            return f"on to {outcome.get('target')!r}"
+        case _:
+            return "on at once"
+
+
+def _because(outcome: Mapping[str, Any], seen: Mapping[str, Any]) -> str:
+    looked = seen.get(str(outcome.get("path")))
+    if outcome.get("path") == "otherwise":
+        return ", since no other matched"
+    if not isinstance(looked, Mapping) or not isinstance(looked.get("seen"), Mapping):
+        return ""
+    values = ", ".join(f"{name} is {value!r}" for name, value in sorted(looked["seen"].items()))
+    return f", since {values}" if values else ""
+
+
+def _named(event: str | None) -> str:
+    return f"The event {event!r}" if event else "What it waited for"
