@@ -136,6 +136,20 @@ class EventsFound(Wire):
     events: tuple[tuple[TrackedEvent, ...], ...]
 
 
+class PersonWithPast(Wire):
+    """A person as of now, and what they did in a span of time, in order of event time."""
+
+    profile: Profile
+    events: tuple[TrackedEvent, ...]
+
+
+class PopulationPage(Wire):
+    """`GET /v1/population`: people in the order of their ids; `next` is the `after` of the next page, null on the last."""
+
+    people: tuple[PersonWithPast, ...]
+    next: UUID | None = None
+
+
 class Accepted(Wire):
     """How many of the things sent were new (the rest were known already)."""
 

@@ -13,6 +13,7 @@ from infra.settings import Settings
 from services.profiles.consents import Consents
 from services.profiles.endpoints import profiles_router
 from services.profiles.ingestion import Ingestion
+from services.profiles.population import Population, population_router
 from services.profiles.queries import Queries
 from services.profiles.tracking import TrackingCors, tracking_router
 
@@ -29,6 +30,7 @@ def create_app(*, database: Database, keyring: KeyRing, clock: Clock) -> FastAPI
         routers=[
             tracking_router(ingestion, clock),
             profiles_router(Queries(database), ingestion, Consents(ingestion, outbox, clock)),
+            population_router(Population(database)),
         ],
         keyring=keyring,
         database=database,
