@@ -14,6 +14,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.journeys import StepItem
 from services.journeys import places
+from services.journeys.awaiting import Parent
+from services.journeys.outgoing import Outgoing
+from services.journeys.results import answer
 
 Key = tuple[UUID, str, int]
 
@@ -172,7 +175,11 @@ async def forget_waits(session: AsyncSession, enrolments: Sequence[UUID]) -> Non
     """Removes the waits of enrolments that have moved on."""
     if enrolments:
         await session.execute(
-            text("DELETE FROM listener WHERE enrolment_id = ANY(:ids) AND kind = 'wait'"), {"ids": list(enrolments)}
+            text(
+                "WITH w AS (DELETE FROM watch WHERE enrolment_id = ANY(:ids) AND kind <> 'exit') "
+                "DELETE FROM listener WHERE enrolment_id = ANY(:ids) AND kind = 'wait'"
+            ),
+            {"ids": list(enrolments)},
         )
 
 
@@ -182,29 +189,46 @@ async def ending(session: AsyncSession, ids: Sequence[UUID]) -> list[UUID]:
     return [row[0] for row in rows.all()]
 
 
-async def end(session: AsyncSession, reasons: dict[UUID, str], now: datetime) -> None:
-    """Marks enrolments as ended. A reason that a criterion gave stays; a goal with a term is listened for until then."""
+async def end(session: AsyncSession, reasons: dict[UUID, str], now: datetime) -> list[Outgoing]:
+    """Marks enrolments as ended. A reason that a criterion gave stays; a goal with a term is listened for until then.
+
+    What they still called is called no more. Returns the signals to those who wait for their end.
+    """
     if not reasons:
-        return
-    await session.execute(
+        return []
+    rows = await session.execute(
         text(
             "WITH over AS (UPDATE enrolment e SET state = 'ended', start_at = NULL, moving = NULL, "
             "reason = coalesce(e.reason, k.reason), ended_at = :now, "
             "late = (SELECT " + places.LATE.format(at="CAST(:now AS timestamptz)") + " FROM place p WHERE p.enrolment_id = e.id) "
             "FROM unnest(CAST(:ids AS uuid[]), CAST(:reasons AS text[])) AS k(id, reason) "
-            "WHERE e.id = k.id AND e.state <> 'ended' RETURNING e.id), "
-            "gone AS (DELETE FROM place p USING over WHERE p.enrolment_id = over.id) "
-            "DELETE FROM listener l USING over WHERE l.enrolment_id = over.id AND (l.kind <> 'goal' OR l.until IS NULL)"
+            "WHERE e.id = k.id AND e.state <> 'ended' "
+            "RETURNING e.id, e.reason, e.goal_at, e.parent_id, e.parent_step, e.parent_visit), "
+            "gone AS (DELETE FROM place p USING over WHERE p.enrolment_id = over.id), "
+            "unwatched AS (DELETE FROM watch w USING over WHERE w.enrolment_id = over.id), "
+            "uncalled AS (DELETE FROM call c USING over WHERE c.enrolment_id = over.id), "
+            "deaf AS (DELETE FROM listener l USING over WHERE l.enrolment_id = over.id "
+            "AND (l.kind <> 'goal' OR l.until IS NULL)) "
+            "SELECT * FROM over WHERE parent_id IS NOT NULL"
         ),
         {"ids": list(reasons), "reasons": list(reasons.values()), "now": now},
     )
+    heard = [
+        Parent(row.parent_id, row.parent_step, row.parent_visit).heard(
+            str(row.id), row.reason, goal_reached=row.goal_at is not None, at=now
+        )
+        for row in rows.all()
+    ]
+    return await answer(session, heard)
 
 
-async def end_held(session: AsyncSession, ids: Sequence[UUID], now: datetime) -> set[UUID]:
-    """Ends those of these enrolments that are to end and were never started; returns them: there is nobody to signal."""
+async def end_held(session: AsyncSession, ids: Sequence[UUID], now: datetime) -> tuple[set[UUID], list[Outgoing]]:
+    """Ends those of these enrolments that are to end and were never started: there is nobody to signal.
+
+    Returns them, and the signals to those who wait for their end.
+    """
     rows = await session.execute(
         text("SELECT id FROM enrolment WHERE id = ANY(:ids) AND state = 'ending' AND start_at IS NOT NULL"), {"ids": list(ids)}
     )
     held = {row[0] for row in rows.all()}
-    await end(session, dict.fromkeys(held, "ended"), now)
-    return held
+    return held, await end(session, dict.fromkeys(held, "ended"), now)
