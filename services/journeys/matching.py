@@ -91,7 +91,8 @@ async def record(session: AsyncSession, met: Sequence[Met], *, signal: bool = Tr
     fresh = await _store(session, met)
     names = await _journeys(session, [each.listener.enrolment_id for each in fresh])
     await _close(session, fresh)
-    never_started = await end_held(session, [each.listener.enrolment_id for each in fresh], max(each.fact.at for each in met))
+    newest = max(each.fact.at for each in met)
+    never_started, heard = await end_held(session, [each.listener.enrolment_id for each in fresh], newest)
     signals: list[Outgoing] = []
     for each in fresh:
         listener, fact = each.listener, each.fact
@@ -181,9 +182,10 @@ async def _close(session: AsyncSession, met: Sequence[Met]) -> None:
     if waits:
         await session.execute(
             text(
-                "DELETE FROM listener l USING unnest(CAST(:enrolments AS uuid[]), CAST(:steps AS text[]), CAST(:visits "
-                "AS int[])) "
-                "AS k(enrolment_id, step, visit) WHERE l.enrolment_id = k.enrolment_id AND l.kind = 'wait' "
+                "WITH k AS (SELECT * FROM unnest(CAST(:enrolments AS uuid[]), CAST(:steps AS text[]), CAST(:visits AS int[])) "
+                "AS u(enrolment_id, step, visit)), w AS (DELETE FROM watch w USING k WHERE w.enrolment_id = k.enrolment_id "
+                "AND w.kind <> 'exit' AND w.step = k.step AND w.visit = k.visit) "
+                "DELETE FROM listener l USING k WHERE l.enrolment_id = k.enrolment_id AND l.kind = 'wait' "
                 "AND l.step = k.step AND l.visit = k.visit"
             ),
             {
@@ -205,7 +207,10 @@ async def _close(session: AsyncSession, met: Sequence[Met]) -> None:
         if listener.kind == "exit" or (listener.kind == "goal" and listener.path == "exit"):
             reason = "goal" if listener.kind == "goal" else f"exit: {_why(listener)}"
             await session.execute(
-                text("UPDATE enrolment SET state = 'ending', reason = :reason WHERE id = :id AND state = 'running'"),
+                text(
+                    "WITH w AS (DELETE FROM watch WHERE enrolment_id = :id) "
+                    "UPDATE enrolment SET state = 'ending', reason = :reason WHERE id = :id AND state = 'running'"
+                ),
                 {"id": listener.enrolment_id, "reason": reason},
             )
 
@@ -220,5 +225,7 @@ def _why(listener: Listener) -> str:
             return f"entered segment {listener.name!r}"
         case "segment_left":
             return f"left segment {listener.name!r}"
+        case "condition":
+            return f"condition {listener.path}"
         case _:
             return listener.path

@@ -38,6 +38,7 @@ async def merge(session: AsyncSession, merged: UUID, survivor: UUID, event_id: s
         {"merged": merged, "survivor": survivor},
     )
     ended: list[Outgoing] = []
+    heard: list[Outgoing] = []
     for row in rows.all():
         await session.execute(
             text("UPDATE enrolment SET profile_id = :survivor, number = :number WHERE id = :id"),
@@ -49,7 +50,9 @@ async def merge(session: AsyncSession, merged: UUID, survivor: UUID, event_id: s
                 text("UPDATE enrolment SET state = 'ending', reason = 'merged' WHERE id = :id AND state = 'running'"),
                 {"id": younger},
             )
-            if await end_held(session, [younger], max(row.entered_at, row.other_entered_at)):
+            held, told = await end_held(session, [younger], max(row.entered_at, row.other_entered_at))
+            if held:
+                heard += told
                 continue
             body = InterruptSignal(reason="ended", event_id=event_id).model_dump(mode="json")
             ended.append(Outgoing(younger, row.journey, "interrupt", body, f"{event_id}:merged"))
@@ -63,5 +66,6 @@ async def merge(session: AsyncSession, merged: UUID, survivor: UUID, event_id: s
         parameters,
     )
     await session.execute(text("UPDATE listener SET profile_id = :survivor WHERE profile_id = :merged"), parameters)
+    await session.execute(text("UPDATE watch SET profile_id = :survivor WHERE profile_id = :merged"), parameters)
     await session.execute(text("UPDATE refusal SET profile_id = :survivor WHERE profile_id = :merged"), parameters)
-    return await write(session, ended)
+    return [*heard, *await write(session, ended)]

@@ -6,7 +6,6 @@ from collections import OrderedDict
 from datetime import datetime
 from typing import Any
 
-import orjson
 from pydantic import BaseModel
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -15,6 +14,8 @@ from conditions.problems import Problem
 from infra.db import Database
 from infra.errors import BadInput, Flaw, NotFound
 from journeys import Catalog, Journey, JourneyError, check, content_hash, parse_journey
+from services.journeys.auditing import note
+from services.journeys.publishing import store, take_effect
 from services.journeys.world import World
 
 _CACHED = 500
@@ -64,61 +65,50 @@ class Versions:
             for row in (await session.execute(text("SELECT key, current FROM journey WHERE current IS NOT NULL"))).all()
         }
 
-    async def publish(
-        self, definition: dict[str, Any], *, by: str, now: datetime, world: World, key: str | None = None
-    ) -> Version:
-        """Validates a definition and makes it the version that new people enter.
-
-        Raises `BadInput` with every problem found; then nothing is written.
-        """
-        journey = self._parse(definition)
+    async def examine(self, definition: object, *, world: World, key: str | None = None) -> tuple[Journey | None, list[Problem]]:
+        """Everything that is wrong with a definition, and what to think about; the journey where it could be read at all."""
+        try:
+            journey = parse_journey(definition)
+        except JourneyError as error:
+            return None, list(error.problems)
+        problems: list[Problem] = []
         if key is not None and journey.key != key:
-            flaw = Flaw(
-                path="$.key", message=f"is {journey.key!r}, but the address says {key!r}", remedy=f"write {key!r} in one of them"
-            )
-            raise BadInput([flaw], "the journey")
+            message = f"is {journey.key!r}, but the address says {key!r}"
+            problems.append(Problem(path="$.key", message=message, remedy=f"write {key!r} in one of them"))
         templates, segments = await world.names()
         async with self._database.read() as session:
             keys = frozenset(await self.current(session)) | {journey.key}
         catalog = Catalog(templates=frozenset(templates), segments=segments, journeys=keys, template_variables=templates)
-        problems = check(journey, catalog)
-        errors = [_flaw(problem) for problem in problems if problem.severity == "error"]
-        if errors:
-            raise BadInput(errors, f"the journey {journey.key!r}")
+        return journey, [*problems, *check(journey, catalog)]
+
+    async def publish(
+        self,
+        definition: dict[str, Any],
+        *,
+        by: str,
+        now: datetime,
+        world: World,
+        key: str | None = None,
+        canary: int | None = None,
+    ) -> Version:
+        """Validates a definition and makes it the version that new people enter; with `canary`, that percentage of them.
+
+        A paused journey stays paused, any other is published from now on. Raises `BadInput` with every problem found; then
+        nothing is written. Raises `Conflict` where a canary has nothing to be compared with, or other people would enter it.
+        """
+        journey, problems = await self.examine(definition, world=world, key=key)
+        errors = [flaw_of(problem) for problem in problems if problem.severity == "error"]
+        if errors or journey is None:
+            raise BadInput(errors, f"the journey {journey.key!r}" if journey else "the journey")
         version = content_hash(definition)
         async with self._database.begin() as session:
-            row = await self._store(session, journey.key, version, definition, by, now)
+            row = await store(session, journey.key, version, definition, by, now)
+            await take_effect(session, journey, version, now, canary)
+            detail = {"version": version, "number": row[0]} | ({"canary": canary} if canary is not None else {})
+            await note(session, at=now, who=by, action="publish", journey=journey.key, detail=detail)
         self._remember(version, definition)
-        warnings = [_flaw(problem) for problem in problems if problem.severity != "error"]
+        warnings = [flaw_of(problem) for problem in problems if problem.severity != "error"]
         return Version(key=journey.key, hash=version, number=row[0], published_at=row[1], warnings=warnings)
-
-    async def _store(
-        self, session: AsyncSession, key: str, version: str, definition: dict[str, Any], by: str, now: datetime
-    ) -> tuple[int, datetime]:
-        await session.execute(text("SELECT pg_advisory_xact_lock(hashtext(:key))"), {"key": f"publish:{key}"})
-        known = (
-            await session.execute(text("SELECT number, published_at FROM version WHERE hash = :hash"), {"hash": version})
-        ).first()
-        if known is None:
-            known = (
-                await session.execute(
-                    text(
-                        "INSERT INTO version (hash, key, number, definition, published_at, published_by) "
-                        "SELECT CAST(:hash AS text), CAST(:key AS text), coalesce(max(number), 0) + 1, "
-                        "CAST(:definition AS jsonb), CAST(:now AS timestamptz), CAST(:by AS text) "
-                        "FROM version WHERE key = :key RETURNING number, published_at"
-                    ),
-                    {"hash": version, "key": key, "definition": orjson.dumps(definition).decode(), "now": now, "by": by},
-                )
-            ).one()
-        await session.execute(
-            text(
-                "INSERT INTO journey (key, current, created_at) VALUES (:key, :hash, :now) "
-                "ON CONFLICT (key) DO UPDATE SET current = excluded.current"
-            ),
-            {"key": key, "hash": version, "now": now},
-        )
-        return int(known[0]), known[1]
 
     def _remember(self, version: str, definition: dict[str, Any]) -> Journey:
         journey = self._parsed[version] = parse_journey(definition)
@@ -126,12 +116,7 @@ class Versions:
             self._parsed.popitem(last=False)
         return journey
 
-    def _parse(self, definition: object) -> Journey:
-        try:
-            return parse_journey(definition)
-        except JourneyError as error:
-            raise BadInput([_flaw(problem) for problem in error.problems], "the journey") from error
 
-
-def _flaw(problem: Problem) -> Flaw:
+def flaw_of(problem: Problem) -> Flaw:
+    """A problem as the API tells it."""
     return Flaw(path=problem.path, message=problem.message, remedy=problem.remedy, severity=problem.severity)

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body
-from pydantic import BaseModel
-from sqlalchemy import text
 
 from infra.auth import Caller, Scope, requires
 from infra.clock import Clock
 from infra.db import Database
 from infra.errors import NotFound
 from journeys import journey_schema
+from services.journeys import listing
+from services.journeys.listing import JourneySummary
 from services.journeys.versions import Version, Versions
 from services.journeys.world import World
-
-
-class JourneySummary(BaseModel):
-    """A journey, its current version, and how many people are under way."""
-
-    key: str
-    version: str
-    number: int
-    name: str
-    published_at: datetime
-    running: int
 
 
 def definition_routes(versions: Versions, world: World, clock: Clock, database: Database) -> APIRouter:
@@ -46,14 +34,7 @@ def definition_routes(versions: Versions, world: World, clock: Clock, database: 
     async def journeys(caller: Annotated[Caller, requires(Scope.JOURNEYS_READ)]) -> list[JourneySummary]:
         """In the order of their keys."""
         async with database.read() as session:
-            rows = await session.execute(
-                text(
-                    "SELECT j.key, j.current AS version, v.number, v.definition->>'name' AS name, v.published_at, "
-                    "(SELECT count(*) FROM enrolment e WHERE e.journey = j.key AND e.state <> 'ended') AS running "
-                    "FROM journey j JOIN version v ON v.hash = j.current ORDER BY j.key"
-                )
-            )
-            return [JourneySummary(**row) for row in rows.mappings().all()]
+            return await listing.journeys(session)
 
     @router.get("/v1/journeys/{key}", summary="The current definition of a journey")
     async def journey(caller: Annotated[Caller, requires(Scope.JOURNEYS_READ)], key: str) -> dict[str, Any]:

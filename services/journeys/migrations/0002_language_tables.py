@@ -7,7 +7,7 @@ import sqlmodel.sql.sqltypes
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "f9f47e9a094e"
+revision = "c56b8b891744"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
@@ -189,6 +189,13 @@ def upgrade() -> None:
     op.create_index(
         "enrolment_of_parent", "enrolment", ["parent_id"], unique=False, postgresql_where=sa.text("parent_id IS NOT NULL")
     )
+    op.create_index(
+        "enrolment_under_way",
+        "enrolment",
+        ["journey", "version", "id"],
+        unique=False,
+        postgresql_where=sa.text("state <> 'ended'"),
+    )
     op.add_column("journey", sa.Column("state", sqlmodel.sql.sqltypes.AutoString(), server_default="published", nullable=False))
     op.add_column("journey", sa.Column("state_since", sa.DateTime(timezone=True), nullable=True))
     op.add_column("journey", sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True))
@@ -223,6 +230,7 @@ def downgrade() -> None:
     op.drop_column("journey", "paused_at")
     op.drop_column("journey", "state_since")
     op.drop_column("journey", "state")
+    op.drop_index("enrolment_under_way", table_name="enrolment", postgresql_where=sa.text("state <> 'ended'"))
     op.drop_index("enrolment_of_parent", table_name="enrolment", postgresql_where=sa.text("parent_id IS NOT NULL"))
     op.drop_index("enrolment_moving", table_name="enrolment", postgresql_where=sa.text("moving IS NOT NULL"))
     op.drop_index("enrolment_late", table_name="enrolment", postgresql_where=sa.text("late IS NOT NULL"))
