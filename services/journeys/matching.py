@@ -112,10 +112,10 @@ async def record(session: AsyncSession, met: Sequence[Met], *, signal: bool = Tr
                 Outgoing(listener.enrolment_id, names[listener.enrolment_id], "interrupt", reason, f"{fact.id}:{listener.kind}")
             )
     if signal:
-        return await write(session, signals)
+        return [*heard, *await write(session, signals)]
     waits = [each.listener for each in fresh if each.listener.kind == "wait"]
     await places.met(session, [(each.enrolment_id, each.step, each.visit) for each in waits])
-    return []
+    return heard
 
 
 async def matched(session: AsyncSession, keys: Sequence[tuple[UUID, str, int]]) -> dict[tuple[UUID, str, int], Match]:
