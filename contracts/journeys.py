@@ -108,3 +108,35 @@ class EnrolRequest(Wire):
     entry_key: str = ""
     properties: dict[str, JsonValue] = Field(default_factory=dict)
     at: datetime | None = None
+
+
+COHORT_WORKFLOW = "Cohort"
+
+
+class CohortInput(Wire):
+    """What a cohort's workflow starts with, and what its activity sends."""
+
+    cohort_id: UUID
+
+
+class CohortProgress(Wire):
+    """`POST /v1/cohorts/{id}/advance`: one batch further. `wake_at` (real): when to ask again, none for at once.
+
+    Only a cohort whose `state` is running is asked again.
+    """
+
+    state: Literal["running", "paused", "cancelled", "done", "missed"]
+    taken: int
+    wake_at: datetime | None = None
+
+
+class BackfillRequest(Wire):
+    """`POST /v1/journeys/{key}/backfill`: everybody who is a member of the segment now enters.
+
+    `segment` is the entry's own where left out. The same `idempotency_key` is the same back-fill. `dry_run` only counts.
+    """
+
+    segment: str | None = None
+    per_hour: int | None = Field(default=None, ge=1)
+    dry_run: bool = False
+    idempotency_key: str = Field("", max_length=200)

@@ -109,6 +109,41 @@ class KnownSegments(Wire):
     segments: tuple[KnownSegment, ...]
 
 
+class MemberQuery(Wire):
+    """`POST /v1/segments/{key}/members`: who is a member, with their traits, behind `after` in the order of profile ids.
+
+    `zones` narrows it to those whose trait `timezone` is one of these; with `others` to everybody else instead.
+    """
+
+    after: UUID | None = None
+    limit: int = Field(500, ge=1, le=1000)
+    zones: tuple[str, ...] | None = Field(default=None, max_length=2000)
+    others: bool = False
+
+
+class MemberFound(Wire):
+    profile_id: UUID
+    traits: dict[str, JsonValue]
+
+
+class MembersFound(Wire):
+    """`next` is the `after` of the next page, none on the last."""
+
+    members: tuple[MemberFound, ...]
+    next: UUID | None = None
+
+
+class MemberZones(Wire):
+    """`GET /v1/segments/{key}/zones`: how many members have which trait `timezone`, as it was written; and how many none."""
+
+    zones: dict[str, int]
+    without: int
+
+    @property
+    def members(self) -> int:
+        return sum(self.zones.values()) + self.without
+
+
 SEGMENT_ENTERED = "segment.entered"
 SEGMENT_LEFT = "segment.left"
 

@@ -12,10 +12,12 @@ from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.cohorts import CohortActivities
 from activities.enrolments import EnrolmentActivities
 from infra import temporal
 from infra.http import ServiceClient
 from infra.settings import Settings
+from workflows.cohort import CohortWorkflow
 from workflows.converter import data_converter
 from workflows.definitions import Definitions, from_service
 from workflows.enrolment import EnrolmentWorkflow
@@ -25,6 +27,8 @@ WORKFLOW_TASKS = 100
 CACHED_WORKFLOWS = 2500
 """Well above the workflow tasks at work: an eviction in the middle of one would repeat its local activities."""
 LOCAL_ACTIVITIES = 400
+COHORTS = 4
+"""Cohorts that one worker advances at the same time."""
 GRACE = timedelta(seconds=10)
 _MODELS = (
     *("pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection", "orjson", "httpx", "structlog"),
@@ -48,6 +52,7 @@ def build_worker(
     client: Client,
     task_queue: str,
     activities: EnrolmentActivities,
+    cohorts: CohortActivities | None = None,
     *,
     sandbox: bool,
     build_id: str | None = None,
@@ -55,20 +60,26 @@ def build_worker(
 ) -> Worker:
     """`client` must use `workflows.converter.data_converter`.
 
-    An error in workflow code of a type in `failing` ends the enrolment. In production none does: the workflow task is
+    Without `cohorts` it leaves those to others. An error in workflow code of a type in `failing` ends the enrolment. In production none does: the workflow task is
     repeated until the error is mended, and the person stays where they are. Tests want to see errors: they pass Exception.
     """
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[EnrolmentWorkflow],
-        activities=[activities.perform_step, activities.finish_enrolment],
+        workflows=[EnrolmentWorkflow, CohortWorkflow],
+        activities=[
+            activities.perform_step,
+            activities.finish_enrolment,
+            *((cohorts.advance_cohort,) if cohorts is not None else ()),
+        ],
         workflow_runner=runner(sandbox=sandbox),
         build_id=build_id,
         max_cached_workflows=CACHED_WORKFLOWS,
         max_concurrent_workflow_tasks=WORKFLOW_TASKS,
         max_concurrent_local_activities=LOCAL_ACTIVITIES,
-        no_remote_activities=True,
+        no_remote_activities=cohorts is None,
+        max_concurrent_activities=COHORTS,
+        max_concurrent_activity_task_polls=1,
         graceful_shutdown_timeout=GRACE,
         workflow_failure_exception_types=failing,
     )
@@ -116,7 +127,11 @@ async def main(settings: Settings) -> None:
                 return
             client = await connecting
             working = build_worker(
-                client, settings.temporal_task_queue, EnrolmentActivities(journeys), sandbox=settings.workflow_sandbox
+                client,
+                settings.temporal_task_queue,
+                EnrolmentActivities(journeys),
+                CohortActivities(journeys),
+                sandbox=settings.workflow_sandbox,
             )
             async with working:
                 log.info("worker.ready", task_queue=settings.temporal_task_queue, sandbox=settings.workflow_sandbox)

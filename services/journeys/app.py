@@ -14,12 +14,23 @@ from infra.http import ServiceClient
 from infra.service import create_service, serve
 from infra.settings import Settings
 from infra.temporal import connect
+from services.journeys.admitter import Admitter
+from services.journeys.asking import Asker
+from services.journeys.backfilling import Backfiller
+from services.journeys.carrying import Carrier
+from services.journeys.cohort_keeper import CohortKeeper
 from services.journeys.deciding import Decider
 from services.journeys.deliverer import Deliverer
 from services.journeys.endpoints import definition_routes, reading_routes, worker_routes
+from services.journeys.endpoints.cohorts import cohort_routes
+from services.journeys.endpoints.explaining import explaining_routes
 from services.journeys.enrolling import Enroller
+from services.journeys.explaining import Explainer
+from services.journeys.explaining.witnesses import Witnesses
+from services.journeys.gathering import Gatherer
 from services.journeys.looking_back import CriteriaLookBack
 from services.journeys.routing import ProfileRoute, ReceiptRoute, SegmentRoute
+from services.journeys.scheduling import Scheduler
 from services.journeys.steps import Steps
 from services.journeys.versions import Versions
 from services.journeys.world import World
@@ -50,7 +61,24 @@ def create_app(
     )
     decider = Decider(world=world, versions=versions, clock=clock, workspace_zone=workspace_zone)
     steps = Steps(database=database, versions=versions, decider=decider, world=world, clock=clock, deliver=deliverer.deliver)
-    enroller = Enroller(database=database, versions=versions, world=world, clock=clock, deliver=deliverer.deliver)
+    asker = Asker(world, workspace_zone)
+    enroller = Enroller(database=database, versions=versions, world=world, asker=asker, clock=clock, deliver=deliverer.deliver)
+    admitter = Admitter(database=database, versions=versions, asker=asker, clock=clock, deliver=deliverer.deliver)
+    gatherer = Gatherer(
+        database=database,
+        versions=versions,
+        world=world,
+        asker=asker,
+        carrier=Carrier(database=database, versions=versions, steps=steps, clock=clock, deliver=deliverer.deliver),
+        clock=clock,
+        workspace_zone=workspace_zone,
+        deliver=deliverer.deliver,
+    )
+    keeper = CohortKeeper(database=database, temporal=temporal, task_queue=task_queue, clock=clock)
+    scheduler = Scheduler(database=database, versions=versions, world=world, clock=clock, workspace_zone=workspace_zone)
+    backfiller = Backfiller(database=database, versions=versions, world=world, clock=clock)
+    witnesses = Witnesses(profiles=profiles, segments=segments, channels=channels)
+    explainer = Explainer(database=database, versions=versions, witnesses=witnesses)
     consumers = [
         FeedConsumer(
             feed="profiles",
@@ -73,10 +101,16 @@ def create_app(
     return create_service(
         "journeys",
         description="Journey definitions and versions, enrolments, decisions and their reasons.",
-        routers=[worker_routes(steps), definition_routes(versions, world, clock, database), reading_routes(database, enroller)],
+        routers=[
+            worker_routes(steps),
+            definition_routes(versions, world, clock, database),
+            reading_routes(database, enroller),
+            explaining_routes(explainer),
+            cohort_routes(database=database, backfiller=backfiller, gatherer=gatherer, clock=clock, wake=keeper.wake),
+        ],
         keyring=keyring,
         database=database,
-        background=[deliverer.run, *(consumer.run for consumer in consumers)],
+        background=[deliverer.run, admitter.run, keeper.run, scheduler.run, *(consumer.run for consumer in consumers)],
         closing=[profiles.close, segments.close, channels.close],
     )
 

@@ -159,7 +159,7 @@ class Deliverer:
         with suppress(WorkflowAlreadyStartedError):
             await self._temporal.start_workflow(
                 WORKFLOW,
-                EnrolmentInput(enrolment_id=row.enrolment_id, journey=row.payload["version"]),
+                EnrolmentInput(enrolment_id=row.enrolment_id, journey=row.payload["version"], carried=row.payload.get("carried")),
                 id=workflow_id(row.journey, row.enrolment_id),
                 task_queue=self._task_queue,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,

@@ -12,6 +12,7 @@ from contracts.journeys import EnrolRequest
 from infra.clock import Clock
 from infra.db import Database
 from infra.errors import NotFound
+from services.journeys.asking import Asker
 from services.journeys.entering import Entrant, enter
 from services.journeys.facts import bare_fact
 from services.journeys.outgoing import Outgoing
@@ -30,11 +31,19 @@ class Enroller:
     """Enters one person into a journey on request."""
 
     def __init__(
-        self, *, database: Database, versions: Versions, world: World, clock: Clock, deliver: Callable[[Sequence[Outgoing]], None]
+        self,
+        *,
+        database: Database,
+        versions: Versions,
+        world: World,
+        asker: Asker,
+        clock: Clock,
+        deliver: Callable[[Sequence[Outgoing]], None],
     ) -> None:
         self._database = database
         self._versions = versions
         self._world = world
+        self._asker = asker
         self._clock = clock
         self._deliver = deliver
 
@@ -51,6 +60,7 @@ class Enroller:
         at = request.at or self._clock.now()
         entry = bare_fact(f"api:{profile.id}:{request.idempotency_key}", "api", at, request.properties)
         entrant = Entrant(journey, version, profile.id, entry, at, profile.traits, look_back=True, key=request.entry_key or None)
+        entrant = await self._asker.ask(entrant, known=True)
         async with self._database.begin() as session:
             entered = await enter(session, [entrant], self._clock.now())
         self._deliver(entered.outgoing)

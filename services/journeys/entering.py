@@ -17,10 +17,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from infra.errors import Conflict
 from services.journeys import candidates, caps
 from services.journeys.admission import Entrant, Past, Refused, entry_key, needs_asking, refusal, refusal_of_key
+from services.journeys.awaiting import Parent
+from services.journeys.awaiting import refused as unheard
 from services.journeys.caps import Place
 from services.journeys.doors import Door
 from services.journeys.listeners import Listener, for_enrolment, register
 from services.journeys.outgoing import Outgoing, write
+from services.journeys.results import answer
 
 __all__ = ["Entered", "Entrant", "Refused", "enrolment_id", "enter"]
 
@@ -110,6 +113,7 @@ async def _enter(session: AsyncSession, entrants: Sequence[Entrant], now: dateti
         admitted.append(_Admitted(entrant, key or "", known.number, place))
     await _refuse(session, refused)
     entered.refused += refused
+    entered.outgoing += await answer(session, unheard([(each.entrant.entry, each.reason) for each in refused], now))
     written = await _write(session, admitted)
     await _enrol(session, [each for each in admitted if each.id in written], entered)
     return [each.entrant for each in admitted if each.id not in written]
@@ -154,14 +158,16 @@ async def _write(session: AsyncSession, admitted: Sequence[_Admitted]) -> set[UU
     """Inserts the rows; answers those that were not there already."""
     if not admitted:
         return set()
+    parents = [Parent.of(each.entrant.entry) for each in admitted]
     rows = await session.execute(
         text(
             "INSERT INTO enrolment (id, journey, version, profile_id, entry_key, number, entry, position, entered_at, start_at, "
-            "begins_at, cohort_id, carried, state) "
+            "begins_at, cohort_id, carried, asked, parent_id, parent_step, parent_visit, state) "
             "SELECT *, 'running' FROM unnest(CAST(:ids AS uuid[]), CAST(:journeys AS text[]), CAST(:versions AS text[]), "
             "CAST(:profiles AS uuid[]), CAST(:keys AS text[]), CAST(:numbers AS int[]), CAST(:entries AS jsonb[]), "
             "CAST(:positions AS text[]), CAST(:ats AS timestamptz[]), CAST(:starts AS timestamptz[]), "
-            "CAST(:places AS timestamptz[]), CAST(:cohorts AS uuid[]), CAST(:carried AS bool[])) "
+            "CAST(:places AS timestamptz[]), CAST(:cohorts AS uuid[]), CAST(:carried AS bool[]), CAST(:asked AS jsonb[]), "
+            "CAST(:parents AS uuid[]), CAST(:parent_steps AS text[]), CAST(:parent_visits AS int[])) "
             "ON CONFLICT DO NOTHING RETURNING id"
         ),
         {
@@ -178,9 +184,17 @@ async def _write(session: AsyncSession, admitted: Sequence[_Admitted]) -> set[UU
             "places": [each.place.begins_at for each in admitted],
             "cohorts": [each.entrant.cohort_id for each in admitted],
             "carried": [each.carried for each in admitted],
+            "asked": [_seen(each.entrant) for each in admitted],
+            "parents": [parent.enrolment_id if parent else None for parent in parents],
+            "parent_steps": [parent.step if parent else None for parent in parents],
+            "parent_visits": [parent.visit if parent else None for parent in parents],
         },
     )
     return {row[0] for row in rows.all()}
+
+
+def _seen(entrant: Entrant) -> str | None:
+    return orjson.dumps(entrant.asked.seen).decode() if entrant.asked is not None and entrant.asked.seen else None
 
 
 async def _enrol(session: AsyncSession, admitted: Sequence[_Admitted], entered: Entered) -> None:
@@ -190,6 +204,16 @@ async def _enrol(session: AsyncSession, admitted: Sequence[_Admitted], entered: 
         entrant = each.entrant
         listeners += for_enrolment(entrant.journey, each.id, entrant.profile_id, entrant.context, entrant.at)
     await register(session, listeners)
+    await watches.register(
+        session,
+        [
+            watch
+            for each in admitted
+            for watch in watches.for_enrolment(
+                each.entrant.journey, each.id, each.entrant.profile_id, each.entrant.entry, each.entrant.at
+            )
+        ],
+    )
     entered.enrolments += [each.id for each in admitted]
     entered.listeners += listeners
     entered.outgoing += await write(session, [told for each in admitted if (told := _told(each)) is not None])
@@ -198,13 +222,15 @@ async def _enrol(session: AsyncSession, admitted: Sequence[_Admitted], entered: 
 def _told(admitted: _Admitted) -> Outgoing | None:
     """Starts the workflow; somebody who is held is only looked back for, and somebody carried not yet."""
     entrant = admitted.entrant
-    look_back = entrant.look_back and bool(entrant.journey.exit_when or entrant.journey.goal)
+    look_back: bool | str = entrant.look_back and bool(entrant.journey.exit_when or entrant.journey.goal)
+    if not look_back and any(isinstance(rule, OnSegmentEntered | OnSegmentLeft) for rule in entrant.journey.exit_when):
+        look_back = SEGMENTS_ONLY  # another feed tells of them, perhaps before this one told of the entry
     if admitted.carried:
         return None
     if admitted.place.start_at is None:
         payload = {"version": entrant.version, "look_back": look_back}
         return Outgoing(admitted.id, entrant.journey.key, "start", payload, str(admitted.id))
-    return Outgoing(admitted.id, entrant.journey.key, "look_back", {}, f"{admitted.id}:look_back") if look_back else None
+    return Outgoing(admitted.id, entrant.journey.key, "look_back", {"look_back": look_back}, f"{admitted.id}:look_back") if look_back else None
 
 
 async def _refuse(session: AsyncSession, refused: Sequence[Refused]) -> None:

@@ -31,7 +31,22 @@ from contracts.profiles import (
     ProfileUpdates,
     TrackedEvent,
 )
-from contracts.segments import Computed, ComputedLookup, Evaluate, Evaluated, EvaluatedItem, EvaluateItem, KnownSegments
+from contracts.segments import (
+    Computed,
+    ComputedLookup,
+    Evaluate,
+    Evaluated,
+    EvaluatedItem,
+    EvaluateItem,
+    KnownSegments,
+    MemberQuery,
+    MembersFound,
+    MembershipFilter,
+    MembershipSearch,
+    MembershipsFound,
+    MembershipsOfPerson,
+    MemberZones,
+)
 from infra.http import Coalescer, ServiceClient
 
 _BATCH = 200
@@ -45,6 +60,8 @@ class World:
         self._segments = segments
         self._channels = channels
         self.profile: Coalescer[UUID, Profile | None] = Coalescer(self._lookup, most=_BATCH)
+        self._computed: Coalescer[tuple[UUID, str | None], Computed] = Coalescer(self._look_up_computed, most=_BATCH)
+        self.memberships: Coalescer[MembershipFilter, MembershipsOfPerson] = Coalescer(self._search_memberships, most=_BATCH)
         self.update: Coalescer[ProfileUpdate, None] = Coalescer(self._update, most=_BATCH)
         self.events: Coalescer[EventFilter, tuple[TrackedEvent, ...]] = Coalescer(self._search, most=_BATCH)
         self.evaluate: Coalescer[EvaluateItem, EvaluatedItem] = Coalescer(self._evaluate, most=_BATCH)
@@ -53,8 +70,23 @@ class World:
 
     async def computed(self, profile_id: UUID, position: str | None) -> dict[str, JsonValue]:
         """The computed traits of one person, as of a cursor of the profiles feed."""
-        found = await self._segments.post("/v1/computed", ComputedLookup(profile_ids=(profile_id,), position=position), Computed)
-        return found.traits.get(profile_id, {})
+        return (await self.computed_and_events(profile_id, position))[0]
+
+    async def computed_and_events(
+        self, profile_id: UUID, position: str | None
+    ) -> tuple[dict[str, JsonValue], dict[str, str]]:
+        """The computed traits of one person, and the event that each computed trait there is rests on."""
+        found = await self._computed((profile_id, position))
+        return found.traits.get(profile_id, {}), found.events
+
+    async def _look_up_computed(self, asked: Sequence[tuple[UUID, str | None]]) -> list[Computed]:
+        found: dict[str | None, Computed] = {}
+        for position in dict.fromkeys(position for _, position in asked):
+            ids = tuple(dict.fromkeys(profile_id for profile_id, at in asked if at == position))
+            found[position] = await self._segments.post(
+                "/v1/computed", ComputedLookup(profile_ids=ids, position=position), Computed
+            )
+        return [found[position] for _, position in asked]
 
     async def cancel(self, enrolments: Sequence[UUID]) -> None:
         """Takes back what these enrolments have not yet sent."""
@@ -62,6 +94,14 @@ class World:
             await self._channels.request(
                 "POST", "/v1/messages/cancel", CancelMessages(enrolments=tuple(enrolments[start : start + 500]))
             )
+
+    async def members(self, segment: str, query: MemberQuery) -> MembersFound:
+        """A page of a segment's members."""
+        return await self._segments.post(f"/v1/segments/{segment}/members", query, MembersFound)
+
+    async def zones(self, segment: str) -> MemberZones:
+        """Where a segment's members say they live."""
+        return await self._segments.get(f"/v1/segments/{segment}/zones", MemberZones)
 
     async def names(self) -> tuple[dict[str, frozenset[str]], frozenset[str]]:
         """The known templates with the variables each uses, and the known segments."""
@@ -82,6 +122,10 @@ class World:
 
     async def _search(self, filters: Sequence[EventFilter]) -> tuple[tuple[TrackedEvent, ...], ...]:
         return (await self._profiles.post("/v1/events/search", EventSearch(filters=tuple(filters)), EventsFound)).events
+
+    async def _search_memberships(self, filters: Sequence[MembershipFilter]) -> tuple[MembershipsOfPerson, ...]:
+        search = MembershipSearch(filters=tuple(filters))
+        return (await self._segments.post("/v1/memberships/search", search, MembershipsFound)).memberships
 
     async def _evaluate(self, items: Sequence[EvaluateItem]) -> tuple[EvaluatedItem, ...]:
         return (await self._segments.post("/v1/evaluate", Evaluate(items=tuple(items)), Evaluated)).results

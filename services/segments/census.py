@@ -8,8 +8,18 @@ from uuid import UUID
 
 import orjson
 from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from contracts.segments import MembershipChange, MembershipSearch, MembershipsFound, MembershipsOfPerson
+from contracts.segments import (
+    MemberFound,
+    MemberQuery,
+    MembersFound,
+    MembershipChange,
+    MembershipSearch,
+    MembershipsFound,
+    MembershipsOfPerson,
+    MemberZones,
+)
 from infra.clock import Clock
 from infra.db import Database
 from infra.errors import NotFound
@@ -41,6 +51,16 @@ _MEMBER_COUNT = text(
 _MEMBERS = text(
     "SELECT profile_id, since, number FROM membership WHERE segment = :key AND member "
     "AND (CAST(:after AS uuid) IS NULL OR profile_id > CAST(:after AS uuid)) ORDER BY profile_id LIMIT :limit"
+)
+_MEMBERS_WITH_TRAITS = text(
+    "SELECT m.profile_id, p.traits FROM membership m JOIN person p ON p.profile_id = m.profile_id "
+    "WHERE m.segment = :key AND m.member AND (CAST(:after AS uuid) IS NULL OR m.profile_id > CAST(:after AS uuid)) "
+    "AND (CAST(:zones AS text[]) IS NULL OR (coalesce(p.traits->>'timezone', '') = ANY(CAST(:zones AS text[]))) <> :others) "
+    "ORDER BY m.profile_id LIMIT :limit"
+)
+_ZONES = text(
+    "SELECT CASE WHEN jsonb_typeof(p.traits->'timezone') = 'string' THEN p.traits->>'timezone' END AS zone, count(*) AS members "
+    "FROM membership m JOIN person p ON p.profile_id = m.profile_id WHERE m.segment = :key AND m.member GROUP BY 1"
 )
 _SURVIVOR = text("SELECT survivor FROM merge WHERE merged = :id")
 _HISTORY = text(
@@ -104,6 +124,31 @@ class Census:
             rows = (await session.execute(_MEMBERS, {"key": key, "after": after, "limit": limit + 1})).all()
         members = tuple(Member(profile_id=row.profile_id, since=row.since, number=row.number) for row in rows[:limit])
         return Members(members=members, next=members[-1].profile_id if len(rows) > limit else None)
+
+    async def found(self, key: str, query: MemberQuery) -> MembersFound:
+        """Members with their traits. Raises `NotFound`."""
+        async with self._database.read() as session:
+            await self._check(session, key)
+            values = query.model_dump(exclude={"limit", "zones"}) | {"key": key, "limit": query.limit + 1}
+            values["zones"] = None if query.zones is None else list(query.zones)
+            rows = (await session.execute(_MEMBERS_WITH_TRAITS, values)).all()
+        members = tuple(MemberFound(profile_id=row.profile_id, traits=row.traits) for row in rows[: query.limit])
+        return MembersFound(members=members, next=members[-1].profile_id if len(rows) > query.limit else None)
+
+    async def zones(self, key: str) -> MemberZones:
+        """The zones that members say they live in. Raises `NotFound`."""
+        async with self._database.read() as session:
+            await self._check(session, key)
+            rows = (await session.execute(_ZONES, {"key": key})).all()
+        return MemberZones(
+            zones={row.zone: row.members for row in rows if row.zone is not None},
+            without=sum(row.members for row in rows if row.zone is None),
+        )
+
+    async def _check(self, session: AsyncSession, key: str) -> None:
+        segment = (await self._definitions.current(session)).segments.get(key)
+        if segment is None or segment.deleted:
+            raise NotFound("segment", key)
 
     async def memberships(self, profile_id: UUID) -> ProfileMemberships:
         """Of the surviving profile; nobody known has none."""

@@ -14,8 +14,11 @@ from contracts.segments import (
     ComputedLookup,
     Evaluate,
     Evaluated,
+    MemberQuery,
+    MembersFound,
     MembershipSearch,
     MembershipsFound,
+    MemberZones,
     SegmentDraft,
 )
 from infra.auth import Caller, Scope, requires
@@ -74,6 +77,16 @@ def segment_routes(catalogue: Catalogue, census: Census) -> APIRouter:
     ) -> Members:
         """In the order of profile ids; `after` is `next` of the page before."""
         return await census.members(key, after, limit)
+
+    @router.post("/v1/segments/{key}/members", summary="Who is a member, with their traits")
+    async def find_members(caller: Reader, key: SegmentKey, wanted: MemberQuery) -> MembersFound:
+        """A page in the order of profile ids, perhaps of some time zones only."""
+        return await census.found(key, wanted)
+
+    @router.get("/v1/segments/{key}/zones", summary="Where members live")
+    async def list_zones(caller: Reader, key: SegmentKey) -> MemberZones:
+        """How many members have which trait `timezone`, as it was written: it need not exist."""
+        return await census.zones(key)
 
     @router.get("/v1/segments/{key}/count", summary="How many are members, or would be at an instant")
     async def count_members(caller: Reader, key: SegmentKey, at: AwareDatetime | None = None) -> Count:

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from activities.cohorts import CohortActivities
 from activities.enrolments import EnrolmentActivities
 from contracts.journeys import SIGNAL_INTERRUPT, SIGNAL_MATCHED, WORKFLOW, EnrolmentInput, InterruptSignal, MatchedSignal
 from infra.http import ServiceClient
@@ -68,7 +69,10 @@ class Shell:
             definitions = Definitions(from_service(journeys))
             client = await Client.connect(self.address, data_converter=data_converter(definitions))
             activities = EnrolmentActivities(journeys)
-            async with build_worker(client, self.queue, activities, sandbox=sandbox, build_id="test", failing=[Exception]):
+            cohorts = CohortActivities(journeys)
+            async with build_worker(
+                client, self.queue, activities, cohorts, sandbox=sandbox, build_id="test", failing=[Exception]
+            ):
                 yield definitions
 
 

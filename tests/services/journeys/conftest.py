@@ -16,6 +16,7 @@ from contracts.profiles import EVENT_TRACKED, TrackedEvent
 from infra.clock import Clock
 from infra.db import Database
 from journeys.outcome import ServiceOutcome
+from services.journeys.asking import Asker
 from services.journeys.deciding import Decider
 from services.journeys.enrolling import Enroller
 from services.journeys.outgoing import Outgoing
@@ -141,6 +142,7 @@ async def service(migrated_database: Callable[[str], str]) -> AsyncIterator[Serv
     decider = Decider(world=world, versions=versions, clock=clock, workspace_zone="Europe/Berlin")
     told: list[Outgoing] = []
     steps = Steps(database=database, versions=versions, decider=decider, world=world, clock=clock, deliver=told.extend)
-    enroller = Enroller(database=database, versions=versions, world=world, clock=clock, deliver=told.extend)
+    asker = Asker(world, "Europe/Berlin")
+    enroller = Enroller(database=database, versions=versions, world=world, asker=asker, clock=clock, deliver=told.extend)
     yield Service(database, neighbours, clock, versions, steps, enroller, told)
     await database.close()
