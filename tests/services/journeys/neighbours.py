@@ -50,6 +50,9 @@ class Neighbours:
     cancelled: list[UUID] = field(default_factory=list)
     templates: list[dict[str, object]] = field(default_factory=list)
     segments: list[dict[str, object]] = field(default_factory=list)
+    messages: list[dict[str, object]] = field(default_factory=list)
+    memberships: dict[UUID, list[dict[str, object]]] = field(default_factory=dict)
+    users: dict[str, UUID] = field(default_factory=dict)
 
     def client(self, service: str) -> ServiceClient:
         return ServiceClient(service, "http://neighbours", transport=httpx.ASGITransport(app=self.app()))
@@ -113,6 +116,31 @@ class Neighbours:
         async def receipts(body: ReceiptSearch) -> ReceiptsFound:
             found = [tuple(each for each in self.receipts[one.enrolment] if each.step == one.step) for one in body.filters]
             return ReceiptsFound(receipts=tuple(found))
+
+        @app.get("/v1/messages")
+        async def messages(enrolment: UUID) -> dict[str, object]:
+            up("channels")
+            return {"messages": [each for each in self.messages if each["enrolment"] == str(enrolment)], "next": None}
+
+        @app.get("/v1/profiles")
+        async def named(user_id: str) -> Profile:
+            up("profiles")
+            if user_id not in self.users:
+                raise HTTPException(404, "nobody")
+            return self._profile(self.users[user_id])
+
+        @app.get("/v1/segments/{key}")
+        async def segment(key: str) -> dict[str, object]:
+            up("segments")
+            found = next((each for each in self.segments if each["key"] == key), None)
+            if found is None:
+                raise HTTPException(404, "no such segment")
+            return {"condition": {"trait": "kind", "eq": "puppy"}, **found}
+
+        @app.get("/v1/profiles/{profile_id}/memberships")
+        async def memberships(profile_id: UUID) -> dict[str, object]:
+            up("segments")
+            return {"profile_id": str(profile_id), "memberships": self.memberships.get(profile_id, [])}
 
         @app.get("/v1/templates")
         async def templates() -> dict[str, object]:

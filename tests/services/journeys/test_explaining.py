@@ -181,7 +181,7 @@ async def test_a_refusal_with_its_reason(service: Service) -> None:
 
 
 async def test_somebody_who_is_not_in_the_segment_with_the_values_seen(service: Service) -> None:
-    await service.publish(entry={"segment_entered": "puppies"})
+    await service.publish(entry={"segment_entered": "puppies"}, steps=[SEND])
     finding = await only_reason(service, await somebody(service))
     assert finding.kind == "not_in_segment"
     assert finding.seen["seen"] == {"asked": True}
@@ -193,7 +193,7 @@ async def test_somebody_who_was_in_the_segment_before(service: Service) -> None:
     service.neighbours.memberships[profile_id] = [{"segment": "puppies", "member": True, "history": [entered]}]
     service.neighbours.holds = True
     service.pass_time(timedelta(days=1))
-    await service.publish(entry={"segment_entered": "puppies"})
+    await service.publish(entry={"segment_entered": "puppies"}, steps=[SEND])
     finding = await only_reason(service, profile_id)
     assert finding.kind == "in_segment_before"
     service.neighbours.memberships[profile_id][0]["history"] = [entered | {"at": service.clock.now().isoformat()}]
@@ -201,7 +201,7 @@ async def test_somebody_who_was_in_the_segment_before(service: Service) -> None:
 
 
 async def test_a_segment_that_is_gone(service: Service) -> None:
-    await service.publish(entry={"segment_entered": "puppies"})
+    await service.publish(entry={"segment_entered": "puppies"}, steps=[SEND])
     service.neighbours.segments = []
     assert (await only_reason(service, await somebody(service))).kind == "no_such_segment"
 
