@@ -1,6 +1,7 @@
 """Reference journeys and small journeys for tests."""
 
 import json
+import re
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -54,3 +55,32 @@ def wait_for(step_id: str, steps: object = (), timeout: object = None, **more: o
     """The JSON of a wait for the event `Paid`, by path `paid`."""
     found = {"id": step_id, "type": "wait_for", "paths": [{"id": "paid", "event": "Paid", "steps": list(steps)}], **more}  # type: ignore[call-overload]
     return found if timeout is None else {**found, "timeout": timeout}
+
+
+def leads_somewhere(data: object, path: str) -> bool:
+    """Whether a JSON path exists in the document, or at least what would contain it."""
+    parts = re.findall(r'\.([A-Za-z_$][\w$-]*)|\[(\d+)\]|\["(.*?)"\]', path)
+    assert "$" + "".join(f".{name}" if name else f"[{at}]" if at else f'["{key}"]' for name, at, key in parts) == path
+    for left, (name, at, key) in zip(range(len(parts) - 1, -1, -1), parts, strict=True):
+        part: str | int = int(at) if at else name or key
+        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
+            data = data[part]
+        else:
+            return left == 0 and isinstance(data, dict)
+    return True
+
+
+def call(step_id: str, **more: object) -> dict[str, object]:
+    """The JSON of a call."""
+    return {"id": step_id, "type": "call", "url": "https://shop.example/points", **more}
+
+
+def launch(step_id: str, journey: str = "other", **more: object) -> dict[str, object]:
+    """The JSON of a start_journey."""
+    return {"id": step_id, "type": "start_journey", "journey": journey, **more}
+
+
+def branch(step_id: str, *conditions: object, otherwise: object = (), inside: object = ()) -> dict[str, object]:
+    """The JSON of a branch with the paths p0, p1, …; `inside` are the steps of the first."""
+    paths = [{"id": f"p{at}", "if": found, "steps": list(inside) if at == 0 else []} for at, found in enumerate(conditions)]  # type: ignore[call-overload]
+    return {"id": step_id, "type": "branch", "paths": paths, "otherwise": list(otherwise)}  # type: ignore[call-overload]
