@@ -10,6 +10,7 @@ does no I/O: nothing is sent, called or written. The same arguments give the sam
 """
 
 from journeys.simulation.people import (
+    Answer,
     Behaviour,
     CallAnswered,
     Consent,
@@ -27,7 +28,8 @@ from journeys.simulation.people import (
     TraitsChange,
 )
 from journeys.simulation.report import Difference, Report, StepReport, compare
-from journeys.simulation.setting import Answer, Setting
+from journeys.simulation.setting import Setting
+from journeys.simulation.simulating import backtest, simulate, simulate_population
 from journeys.simulation.story import End, Life, Line, Message, Refused, Run, Standing
 
 __all__ = [
@@ -58,5 +60,8 @@ __all__ = [
     "Standing",
     "StepReport",
     "TraitsChange",
+    "backtest",
     "compare",
+    "simulate",
+    "simulate_population",
 ]

@@ -99,7 +99,7 @@ class MessageOutcome(Happening):
 
 
 class CallAnswered(Happening):
-    """A web service answers a call that is under way (or the next one); nothing else answers this step then."""
+    """A web service answers a try of a call that is under way, or the next one; nothing else answers this step then."""
 
     call: Name
     """The id of the `call` step."""
@@ -156,6 +156,8 @@ class Response(Shape):
     """Counted from the outcome that it takes; drawn from between these."""
     text: str | None = None
     """What the person replies."""
+    url: str | None = None
+    """What the person clicks."""
 
 
 DELIVERED = (Response(status="delivered"),)
@@ -168,6 +170,18 @@ class Behaviour(Shape):
     sms: tuple[Response, ...] = DELIVERED
     whatsapp: tuple[Response, ...] = DELIVERED
     web_push: tuple[Response, ...] = DELIVERED
+
+
+class Answer(Shape):
+    """What a called web service answers to one try."""
+
+    status: int = 200
+    headers: dict[str, str] = Field(default_factory=dict)
+    body: JsonValue = None
+    error: str | None = None
+    """It did not answer, and why."""
+    after: Duration = Duration.parse("PT0S")
+    """How long it takes."""
 
 
 class Script(Shape):
@@ -183,9 +197,19 @@ class Script(Shape):
     """
     behaviour: Behaviour | None = None
     """What becomes of this person's messages; the setting's where left out."""
+    outcomes: dict[str, tuple[Response, ...]] = Field(default_factory=dict)
+    """What becomes of each message of a `send` step of the journey under test, on any channel, instead of the behaviour.
+
+    It is delivered at once where they name neither `delivered`, `bounced` nor `rejected`.
+    """
+    splits: dict[str, str] = Field(default_factory=dict)
+    """Split of the journey under test to the path that this person takes; drawn by their id where left out."""
+    answers: dict[str, tuple[Answer, ...]] = Field(default_factory=dict)
+    """What each try of a `call` step of the journey under test gets, the last again and again; the setting's where left out."""
 
 
 __all__ = [
+    "Answer",
     "AnyHappening",
     "Behaviour",
     "CallAnswered",

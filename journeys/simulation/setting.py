@@ -1,27 +1,17 @@
 """Everything around a simulated person: other journeys, segments, computed traits, delivery rules, what services answer."""
 
 from collections.abc import Mapping
+from typing import Self
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, Field, model_validator
 
 from conditions.computed import ComputedTrait
-from conditions.duration import Duration
 from conditions.model import Condition
+from conditions.references import references
+from journeys.dates import wrong
 from journeys.model import Journey
-from journeys.simulation.people import Behaviour, ChannelName, Shape
+from journeys.simulation.people import Answer, Behaviour, ChannelName, Shape
 from policy import DeliveryPolicy
-
-
-class Answer(Shape):
-    """What a called web service answers to one try."""
-
-    status: int = 200
-    headers: dict[str, str] = Field(default_factory=dict)
-    body: JsonValue = None
-    error: str | None = None
-    """It did not answer, and why."""
-    after: Duration = Duration.parse("PT0S")
-    """How long it takes."""
 
 
 class Setting(Shape):
@@ -47,3 +37,12 @@ class Setting(Shape):
     """What becomes of messages."""
     answers: Mapping[str, tuple[Answer, ...]] = Field(default_factory=dict)
     """What each try of a `call` step gets, by the step's id, the last again and again; 200 with no body where left out."""
+
+    @model_validator(mode="after")
+    def _no_circle(self) -> Self:
+        above = {key: references(condition).segments & self.segments.keys() for key, condition in self.segments.items()}
+        while leaves := [key for key, inner in above.items() if not inner & above.keys()]:
+            above = {key: inner for key, inner in above.items() if key not in leaves}
+        if above:
+            raise wrong(f"the segments {', '.join(sorted(above))} rest on each other", "let one of them do without the others")
+        return self

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, JsonValue
 
 from journeys.simulation.people import ChannelName, Shape
 
@@ -91,6 +91,8 @@ class Life(Shape):
     journey: str
     runs: tuple[Run, ...] = ()
     refused: tuple[Refused, ...] = ()
+    traits: dict[str, JsonValue] = Field(default_factory=dict)
+    """As they are in the end."""
     until: AwareDatetime | None = None
 
     @property

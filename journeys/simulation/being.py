@@ -1,0 +1,124 @@
+"""One simulated person: traits, events, memberships, consents, and what they got, as of now."""
+
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from pydantic import JsonValue
+
+from conditions import EventFact, evaluate
+from conditions.person import Evaluation
+from conditions.person import Person as Asked
+from journeys.simulation.enrolment import Enrolment
+from journeys.simulation.facts import Fact
+from journeys.simulation.people import Behaviour, CallAnswered, Consent, Script
+from journeys.simulation.stage import Question, Stage, zone_for
+from policy import Sent
+
+TRANSACTIONAL = "transactional"
+
+
+class Being:
+    """Changes as the script is played."""
+
+    def __init__(self, script: Script, stage: Stage) -> None:
+        person = script.person
+        self.id = person.id
+        self.script = script
+        self.stage = stage
+        self.behaviour: Behaviour = script.behaviour or stage.setting.behaviour
+        self.traits: dict[str, JsonValue] = deepcopy(person.traits)
+        self.events: dict[str, list[EventFact]] = {}
+        self.facts: dict[str, list[Fact]] = {}
+        """Events since the script began, by name, and changes of memberships, by source and key."""
+        self.segments: frozenset[str] = frozenset(person.segments)
+        self.enrolments: list[Enrolment] = []
+        self.past: dict[tuple[str, str], list[Enrolment]] = {}
+        self.answers: list[CallAnswered] = []
+        """Answers that came before their calls."""
+        self.suppressed: set[str] = set()
+        self.sent: list[Sent] = []
+        self.checks: dict[str, int] = {}
+        """Segment to how often it was asked about: a later look makes an earlier timer void."""
+        self.busy_at: datetime | None = None
+        self.busy = 0
+        self._agrees = person.consents == "all"
+        self._consents: dict[tuple[str, str], bool] = {}
+        for past in sorted(person.events, key=lambda event: event.at):
+            number = sum(len(known) for known in self.events.values())
+            self.remember(EventFact(past.id or f"past:{number}", past.event, past.at, past.properties))
+        for consent in () if person.consents == "all" else person.consents:
+            self.agree(consent)
+
+    def remember(self, event: EventFact) -> None:
+        self.events.setdefault(event.name, []).append(event)
+
+    def change(self, traits: Mapping[str, JsonValue]) -> None:
+        """Writes traits by dotted path; a null removes. Old values stay as they were for whoever holds them."""
+        changed = dict(self.traits)
+        for path, value in traits.items():
+            *parents, last = path.split(".")
+            inner = changed
+            for part in parents:
+                known = inner.get(part)
+                inner[part] = dict(known) if isinstance(known, dict) else {}
+                inner = inner[part]  # type: ignore[assignment]
+            if value is None:
+                inner.pop(last, None)
+            else:
+                inner[last] = value
+        self.traits = changed
+
+    def agree(self, consent: Consent) -> None:
+        self._consents[consent.channel, consent.purpose] = consent.state == "granted"
+
+    def may_get(self, channel: str, purpose: str) -> bool:
+        """Transactional goes unless it was withdrawn; any other purpose needs a granted consent."""
+        return self._consents.get((channel, purpose), self._agrees or purpose == TRANSACTIONAL)
+
+    def reachable(self, channel: str) -> bool:
+        """As the script says, else by the traits: an address that looks like one."""
+        if self.script.person.channels is not None:
+            return channel in self.script.person.channels
+        traits = self.traits
+        match channel:
+            case "email":
+                email = traits.get("email")
+                return isinstance(email, str) and "@" in email.strip("@")
+            case "sms" | "whatsapp":
+                phone = traits.get("phone")
+                return isinstance(phone, str) and phone.startswith("+") and sum(digit.isdecimal() for digit in phone) >= 7
+            case _:
+                several = traits.get("push_subscriptions")
+                found = [*(several if isinstance(several, list) else []), traits.get("push_subscription")]
+                return any(isinstance(each, dict) and "endpoint" in each and "keys" in each for each in found)
+
+    def runs_of(self, journey: str) -> list[Enrolment]:
+        """All enrolments in a journey, the newest first."""
+        found = [run for (key, _), runs in self.past.items() if key == journey for run in runs]
+        return sorted(found, key=lambda run: run.since, reverse=True)
+
+    def zone(self, journey_zone: str | None) -> tuple[ZoneInfo, str | None]:
+        own = self.traits.get("timezone")
+        return zone_for(own if isinstance(own, str) else None, journey_zone, self.stage.setting.zone)
+
+    def ask(self, question: Question, now: datetime) -> Evaluation:
+        """Whether a condition holds now."""
+        return evaluate(question.condition, Asked(self.traits, self._known(question.mentions.events), self.segments), now)
+
+    def computed(self) -> dict[str, JsonValue]:
+        """The computed traits that have a value."""
+        found: dict[str, JsonValue] = {}
+        for key, trait in self.stage.setting.computed.items():
+            value = trait.value(self.events.get(trait.definition.event, ()))
+            if value is not None:
+                found[key] = value
+        return found
+
+    def profile(self, *, computed: bool = True) -> dict[str, JsonValue]:
+        """What references see."""
+        return {"id": self.id, "traits": self.traits, "computed": self.computed() if computed else {}}
+
+    def _known(self, names: Iterable[str]) -> list[EventFact]:
+        return [event for name in names for event in self.events.get(name, ())]

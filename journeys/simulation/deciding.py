@@ -1,0 +1,210 @@
+"""Deciding one step for one simulated person: the journeys service's decisions, asked of what the simulation knows."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Protocol, assert_never
+
+from pydantic import JsonValue
+
+from conditions import Condition
+from conditions.model import Ref
+from conditions.person import Evaluation
+from journeys.model import (
+    Branch,
+    Call,
+    EmitEvent,
+    Exit,
+    Jump,
+    Repeat,
+    Send,
+    Split,
+    StartJourney,
+    Step,
+    UpdateProfile,
+    Value,
+    Wait,
+    WaitFor,
+)
+from journeys.outcome import Chose, Done, Outcome
+from journeys.refs import MISSING, parse_ref, resolve
+from journeys.simulation.being import Being
+from journeys.simulation.calling import Caller
+from journeys.simulation.enrolment import Enrolment, Pending
+from journeys.simulation.facts import Body, Moment, body
+from journeys.simulation.mail import Mail
+from journeys.simulation.sending import Go, Later, No, Wish, judge
+from journeys.simulation.stage import Context, Stage
+from journeys.simulation.telling import Teller
+from journeys.simulation.waiting import Waits, anchor
+from journeys.splitting import choose
+
+DONE = Done()
+
+
+class World(Protocol):
+    """What a decision may do in the town."""
+
+    @property
+    def now(self) -> datetime: ...
+
+    def tick(self) -> Moment: ...
+
+    def change(self, being: Being, traits: Mapping[str, JsonValue], identifier: str) -> None: ...
+
+    def track(self, being: Being, event: str, properties: Mapping[str, JsonValue], identifier: str) -> None: ...
+
+    def start_child(self, being: Being, parent: Enrolment, journey: str, entry: Body, *, wait: bool) -> str | None: ...
+
+
+class Decider:
+    """What comes of a step, or what the enrolment waits for there."""
+
+    def __init__(self, stage: Stage, world: World, mail: Mail, teller: Teller) -> None:
+        self._stage = stage
+        self._world = world
+        self._mail = mail
+        self._teller = teller
+        self._waits = Waits(stage, teller)
+        self._caller = Caller(stage, teller)
+
+    @property
+    def waits(self) -> Waits:
+        return self._waits
+
+    @property
+    def caller(self) -> Caller:
+        return self._caller
+
+    def decide(self, being: Being, run: Enrolment, step: Step, visit: int) -> Outcome | Pending:
+        """The outcome for `advance`, or a wait."""
+        now = self._world.now
+        match step:
+            case Send():
+                return self._send(being, run, step, visit)
+            case Wait():
+                return self._waits.wait(being, run, step, visit, now)
+            case WaitFor():
+                return self._waits.wait_for(being, run, step, visit, self._world.tick())
+            case Branch():
+                return self._branch(being, run, step, visit)
+            case Split():
+                return self._split(being, run, step, visit)
+            case Repeat():
+                return self._repeat(being, run, step, visit)
+            case UpdateProfile():
+                values = self._values(being, run, step.set)
+                self._tell(run, "updated", step, visit, {}, {"set": values})
+                if values:
+                    self._world.change(being, values, f"{run.id}:{step.id}:{visit}")
+                return DONE
+            case EmitEvent():
+                values = self._values(being, run, step.properties)
+                self._tell(run, "emitted", step, visit, {"event": step.event}, {"properties": values})
+                self._world.track(being, step.event, values, f"{run.id}:{step.id}:{visit}")
+                return DONE
+            case Call():
+                return self._caller.call(being, run, step, visit, now)
+            case StartJourney():
+                return self._start_journey(being, run, step, visit)
+            case Exit() | Jump():
+                return DONE
+            case _:
+                assert_never(step)
+
+    def _send(self, being: Being, run: Enrolment, step: Send, visit: int) -> Outcome | Pending:
+        now = self._world.now
+        seen: dict[str, Any] = {}
+        valid_until = None
+        if step.valid_until is not None:
+            zone, _ = being.zone(run.journey.zone)
+            valid_until = anchor(step.valid_until, being, run, zone, seen)
+        wish = Wish(step.template, step.channels, step.purpose or run.journey.purpose, valid_until)
+        answer = judge(wish, being, now)
+        seen["template"] = step.template
+        match answer:
+            case Go():
+                self._tell(run, "sent", step, visit, {}, seen | {"channel": answer.channel})
+                self._mail.post(being, run, step, visit, wish, answer)
+                return DONE
+            case No():
+                seen |= {"reason": answer.reason, "detail": answer.detail}
+                self._tell(run, "skipped", step, visit, {"detail": "skipped"}, seen)
+                return DONE
+            case Later():
+                seen |= {"channel": answer.channel, "reason": answer.reason}
+                self._tell(run, "deferred", step, visit, {"until": answer.until.isoformat()}, seen)
+                return Pending("deferred", now, answer.until)
+            case _:
+                assert_never(answer)
+
+    def _branch(self, being: Being, run: Enrolment, step: Branch, visit: int) -> Outcome:
+        seen: dict[str, Any] = {}
+        chosen = "otherwise"
+        for path in step.paths:
+            answer = self._ask(being, run, path.if_)
+            seen[path.id] = {"matches": answer.matches, "seen": answer.seen}
+            if answer.matches:
+                chosen = path.id
+                break
+        self._tell(run, "chose", step, visit, {"path": chosen}, seen)
+        return Chose(path=chosen)
+
+    def _split(self, being: Being, run: Enrolment, step: Split, visit: int) -> Outcome:
+        forced = being.script.splits.get(step.id) if run.journey is self._stage.under_test else None
+        known = any(path.id == forced for path in step.paths)
+        chosen = forced if known and forced is not None else choose(step, being.id, run.journey.key)
+        held = any(path.hold_out for path in step.paths if path.id == chosen)
+        self._tell(run, "held_out" if held else "chose", step, visit, {"path": chosen}, {"hold_out": held})
+        return Chose(path=chosen)
+
+    def _repeat(self, being: Being, run: Enrolment, step: Repeat, visit: int) -> Outcome:
+        if step.until is None:
+            return Chose(path="again")
+        answer = self._ask(being, run, step.until)
+        path = "done" if answer.matches else "again"
+        seen = {"until": {"matches": answer.matches, "seen": answer.seen}}
+        self._tell(run, "chose", step, visit, {"path": path}, seen)
+        return Chose(path=path)
+
+    def _start_journey(self, being: Being, run: Enrolment, step: StartJourney, visit: int) -> Outcome | Pending:
+        now = self._world.now
+        if step.journey not in self._stage.journeys:
+            self._tell(run, "not_started", step, visit, {"detail": "unknown"}, {"journey": step.journey})
+            run.results[step.id] = {"reason": "unknown", "goal_reached": False}
+            return DONE
+        own = run.entry["properties"]
+        assert isinstance(own, dict)
+        properties = own if step.properties is None else self._values(being, run, step.properties)
+        self._tell(run, "started", step, visit, {}, {"journey": step.journey})
+        entry = body(f"{run.id}:{step.id}:{visit}", "journey.started", now, properties)
+        refused = self._world.start_child(being, run, step.journey, entry, wait=step.wait)
+        if not step.wait:
+            return DONE
+        if refused is not None:
+            run.results[step.id] = {"reason": f"refused: {refused}", "goal_reached": False}
+            return DONE
+        return Pending("child", now)
+
+    def _values(self, being: Being, run: Enrolment, given: Mapping[str, Value]) -> dict[str, JsonValue]:
+        """Constants, and what references lead to; one that leads nowhere is left out."""
+        context = self._context(being, run, {value.ref for value in given.values() if isinstance(value, Ref)})
+        values: dict[str, JsonValue] = {}
+        for name, value in given.items():
+            found = resolve(value.ref, context) if isinstance(value, Ref) else value
+            if found is not MISSING:
+                values[name] = found  # type: ignore[assignment]
+        return values
+
+    def _ask(self, being: Being, run: Enrolment, condition: Condition) -> Evaluation:
+        question = self._stage.question(condition, lambda: run.context(being.profile()))
+        return being.ask(question, self._world.now)
+
+    @staticmethod
+    def _context(being: Being, run: Enrolment, refs: set[str]) -> Context:
+        parsed = [found for ref in refs if (found := parse_ref(ref)) is not None and found.root == "profile"]
+        if not parsed:
+            return run.context({})
+        return run.context(being.profile(computed=any(ref.path[0] == "computed" for ref in parsed)))
+
+    def _tell(self, run: Enrolment, kind: str, step: Step, visit: int, outcome: dict[str, Any], seen: dict[str, Any]) -> None:
+        self._teller.line(run, self._world.now, kind, step.id, visit, outcome, seen)

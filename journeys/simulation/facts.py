@@ -1,0 +1,61 @@
+"""Facts: what happened to a simulated person, in the form that references and listeners see."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from pydantic import JsonValue
+
+Source = Literal["event", "receipt", "profile", "segment_entered", "segment_left"]
+Moment = tuple[datetime, int]
+"""An instant, and what comes first of several things at it; 0 is before all of them."""
+
+Body = dict[str, JsonValue]
+
+REACHED: Mapping[str, frozenset[str]] = {
+    "delivered": frozenset({"sent", "delivered"}),
+    "opened": frozenset({"sent", "delivered", "opened"}),
+    "clicked": frozenset({"sent", "delivered", "opened", "clicked"}),
+    "replied": frozenset({"sent", "delivered", "replied"}),
+}
+RANKS: Mapping[str, int] = {
+    status: rank
+    for rank, status in enumerate(
+        ("sent", "delivered", "opened", "clicked", "replied", "bounced", "rejected", "complained", "unsubscribed")
+    )
+}
+FAILED = frozenset({"bounced", "rejected"})
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something that happened. `enrolment` and `visit` are a receipt's."""
+
+    id: str
+    source: Source
+    name: str
+    body: Body
+    when: Moment
+    enrolment: str = ""
+    visit: int = 0
+
+    @property
+    def at(self) -> datetime:
+        return self.when[0]
+
+    @property
+    def properties(self) -> Mapping[str, JsonValue]:
+        found = self.body["properties"]
+        assert isinstance(found, dict)
+        return found
+
+
+def body(identifier: str, name: str, at: datetime, properties: Mapping[str, JsonValue]) -> Body:
+    """What references see of something that happened."""
+    return {"id": identifier, "event": name, "timestamp": at.isoformat(), "properties": dict(properties)}
+
+
+def reached(status: str) -> frozenset[str]:
+    """All outcomes that a message with this newest status has had: an opened one was delivered."""
+    return REACHED.get(status) or frozenset({status})

@@ -1,0 +1,122 @@
+"""What an enrolment listens for: the paths of its wait, exit rules and the goal, as the journeys service registers them."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, assert_never
+
+from conditions import Person, add, evaluate
+from conditions.filters import Predicate
+from conditions.model import TraitIs
+from journeys.model import (
+    ConditionPath,
+    EventPath,
+    Goal,
+    Journey,
+    MessagePath,
+    OnCondition,
+    OnEvent,
+    OnSegmentEntered,
+    OnSegmentLeft,
+    SegmentEnteredPath,
+    SegmentLeftPath,
+    WaitFor,
+)
+from journeys.simulation.facts import Fact, reached
+from journeys.simulation.stage import Context, Question, Stage
+from journeys.timing import find_zone
+
+ListenerSource = Literal["event", "receipt", "profile", "segment_entered", "segment_left", "condition"]
+
+
+@dataclass(slots=True, eq=False)
+class Listener:
+    """Met by a fact, or (`condition`) by what is so. `reason` says why an exit ended it."""
+
+    source: ListenerSource
+    name: str
+    path: str
+    reason: str = ""
+    passes: Predicate | None = None
+    status: str = ""
+    trait: TraitIs | None = None
+    question: Question | None = None
+    until: datetime | None = None
+    token: int = 0
+    """Counts when it was asked: a later look makes an earlier timer void."""
+
+    def met_by(self, fact: Fact, enrolment: str) -> bool:
+        """Whether a fact meets it (a condition never: it is asked)."""
+        if fact.source != self.source or (fact.name != self.name and self.source != "profile"):
+            return False
+        if self.until is not None and fact.at > self.until:
+            return False
+        match self.source:
+            case "event":
+                return self.passes is None or self.passes(fact.properties)
+            case "receipt":
+                return fact.enrolment == enrolment and self.status in reached(str(fact.body["event"]))
+            case "profile":
+                return self.trait is not None and evaluate(self.trait, Person(traits=fact.properties), fact.at).matches
+            case _:
+                return True
+
+    def concerned(self, fact: Fact) -> bool:
+        """Whether a condition's answer may have changed by this fact."""
+        return self.question is not None and self.question.concerned(fact.source, fact.name)
+
+
+def exits_of(journey: Journey, stage: Stage, context: Context) -> tuple[Listener, ...]:
+    """The exit rules, fixed on entry."""
+    found: list[Listener] = []
+    for number, rule in enumerate(journey.exit_when):
+        path = f"exit_when[{number}]"
+        match rule:
+            case OnEvent():
+                passes = stage.passes(rule.where, context)
+                found.append(Listener("event", rule.event, path, f"exit: event {rule.event!r}", passes))
+            case TraitIs():
+                found.append(Listener("profile", "", path, f"exit: trait {rule.trait!r}", trait=rule))
+            case OnSegmentEntered():
+                key = rule.segment_entered
+                found.append(Listener("segment_entered", key, path, f"exit: entered segment {key!r}"))
+            case OnSegmentLeft():
+                key = rule.segment_left
+                found.append(Listener("segment_left", key, path, f"exit: left segment {key!r}"))
+            case OnCondition():
+                question = stage.question(rule.if_, lambda: context)
+                found.append(Listener("condition", "", path, f"exit: {path}", question=question))
+            case _:
+                assert_never(rule)
+    return tuple(found)
+
+
+def goal_of(journey: Journey, stage: Stage, context: Context, entered_at: datetime) -> Listener | None:
+    """The goal, with its term."""
+    goal: Goal | None = journey.goal
+    if goal is None:
+        return None
+    until: datetime | None = None
+    if goal.within is not None:
+        until = add(entered_at, goal.within, find_zone(journey.zone) or UTC)
+    return Listener("event", goal.event, goal.on_reached, "goal", stage.passes(goal.where, context), until=until)
+
+
+def paths_of(step: WaitFor, stage: Stage, context: Context) -> tuple[Listener, ...]:
+    """One listener per path, in the paths' order."""
+    found: list[Listener] = []
+    for path in step.paths:
+        match path:
+            case EventPath():
+                found.append(Listener("event", path.event, path.id, passes=stage.passes(path.where, context)))
+            case MessagePath():
+                found.append(Listener("receipt", path.message, path.id, status=path.status))
+            case SegmentEnteredPath():
+                found.append(Listener("segment_entered", path.segment_entered, path.id))
+            case SegmentLeftPath():
+                found.append(Listener("segment_left", path.segment_left, path.id))
+            case ConditionPath():
+                question = stage.question(path.if_, lambda: context)
+                found.append(Listener("condition", "", path.id, question=question))
+            case _:
+                assert_never(path)
+    return tuple(found)

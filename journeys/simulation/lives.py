@@ -1,0 +1,236 @@
+"""Enrolments under way: from step to step, waiting, woken, met, interrupted, ended."""
+
+from datetime import datetime
+from functools import partial
+
+from journeys.engine import ENDLESS, Finish, advance, plan
+from journeys.model import Call, StartJourney, Wait, WaitFor
+from journeys.outcome import Matched, Outcome, TimedOut, Woke
+from journeys.simulation.agenda import Agenda, Rank
+from journeys.simulation.being import Being
+from journeys.simulation.deciding import Decider
+from journeys.simulation.enrolment import Enrolment, Pending
+from journeys.simulation.facts import Fact, body
+from journeys.simulation.listening import Listener
+from journeys.simulation.people import CallAnswered
+from journeys.simulation.telling import Teller
+
+
+class Lives:
+    """Moves enrolments. What follows from a step comes before the next step."""
+
+    def __init__(self, agenda: Agenda, decider: Decider, teller: Teller) -> None:
+        self._agenda = agenda
+        self._decider = decider
+        self._teller = teller
+
+    @property
+    def now(self) -> datetime:
+        return self._agenda.now
+
+    def begin(self, being: Being, run: Enrolment) -> None:
+        """The first step comes."""
+        run.begun = True
+        self._drive(being, run)
+
+    def look_back(self, being: Being, run: Enrolment, *, traits: bool) -> None:
+        """Exit rules that are met on entry: conditions always, traits where no event brought the person."""
+        for listener in run.exits:
+            met = listener.source == "condition" and self._ask(being, run, listener, exits=True)
+            if not met and traits and listener.source == "profile":
+                fact = Fact(f"{run.id}:entry", "profile", "", body("", "profile.changed", self.now, being.traits), run.since)
+                met = listener.met_by(fact, run.id)
+            if met:
+                self._interrupt(being, run, listener, None)
+                return
+
+    def answered(self, being: Being, answered: CallAnswered) -> None:
+        """A script's answer to a call that is under way; one that comes before is kept for it."""
+        for run in list(being.enrolments):
+            pending, step = run.pending, run.journey.index.steps.get(run.cursor.step or "")
+            if pending is None or not isinstance(step, Call) or not self._decider.caller.meant(answered, run, step.id):
+                continue
+            if pending.kind == "call" and pending.settled is None:
+                pending.settled = self._decider.caller.tried(being, run, step, answered, self.now)
+                if pending.settled is not None:
+                    self._wake(being, run, run.token)
+                return
+        being.answers.append(answered)
+
+    def offer(self, being: Being, run: Enrolment, fact: Fact) -> None:
+        """Exits win over the goal, and both over the wait."""
+        if run.running:
+            for listener in run.exits:
+                if listener.met_by(fact, run.id) or (listener.concerned(fact) and self._ask(being, run, listener, exits=True)):
+                    self._interrupt(being, run, listener, fact)
+                    return
+        goal = run.goal
+        if goal is not None and run.goal_at is None and goal.met_by(fact, run.id):
+            run.goal_at = fact.at
+            self._teller.line(run, self.now, "goal met", None, 0, {"path": goal.path}, fact.body)
+            if goal.path == "exit" and run.running:
+                self._interrupt(being, run, goal, fact)
+                return
+        pending = run.pending
+        if not run.running or pending is None:
+            return
+        if pending.kind == "wait_for":
+            for listener in pending.listeners:
+                if listener.met_by(fact, run.id) and fact.id not in run.taken:
+                    self._take(being, run, listener, fact)
+                    return
+                if listener.concerned(fact) and self._ask(being, run, listener, exits=False):
+                    return
+        if pending.follows and (fact.source == "profile" or (fact.source == "event" and pending.follows == "computed")):
+            self._follow(being, run, pending)
+
+    def _ask(self, being: Being, run: Enrolment, listener: Listener, *, exits: bool) -> bool:
+        """Asks a condition, and again when time alone changes it. A wait whose condition holds is met."""
+        assert listener.question is not None
+        listener.token += 1
+        answer = being.ask(listener.question, self.now)
+        if answer.matches:
+            if not exits:
+                fact = self._decider.waits.asked(being, run, listener, self._agenda.tick())
+                assert fact is not None
+                self._take(being, run, listener, fact)
+            return True
+        if answer.next_change is not None:
+            again = partial(self._ask_again, being, run, listener, listener.token, exits=exits)
+            self._agenda.plan(answer.next_change, Rank.CHANGE, being, again)
+        return False
+
+    def _ask_again(self, being: Being, run: Enrolment, listener: Listener, token: int, *, exits: bool) -> None:
+        if token != listener.token or not run.running:
+            return
+        if not exits and (run.pending is None or listener not in run.pending.listeners):
+            return
+        if self._ask(being, run, listener, exits=exits) and exits:
+            self._interrupt(being, run, listener, None)
+
+    def _take(self, being: Being, run: Enrolment, listener: Listener, fact: Fact) -> None:
+        assert run.cursor.step is not None
+        self._decider.waits.met(run, listener, fact, run.cursor.step, run.cursor.visit, self.now)
+        self._resume(being, run, Matched(path=listener.path, event_id=fact.id))
+
+    def _follow(self, being: Being, run: Enrolment, pending: Pending) -> None:
+        """A wait until a date follows the date."""
+        step = run.journey.index.steps[run.cursor.step or ""]
+        assert isinstance(step, Wait | WaitFor)
+        found = self._decider.waits.again(being, run, step, self.now)
+        if found is None or isinstance(found, datetime):
+            if found != pending.until:
+                kind = "sleep" if pending.kind == "sleep" else "waiting"
+                until = {} if found is None else {"until": found.isoformat()}
+                self._teller.line(run, self.now, kind, step.id, run.cursor.visit, until, {"date": "changed"})
+                pending.until = found
+                run.token += 1
+                self._wake_later(being, run)
+        else:
+            self._resume(being, run, found)
+
+    def _drive(self, being: Being, run: Enrolment) -> None:
+        """From step to step until something is to be waited for, or something else has to be told first."""
+        while run.running and run.begun and run.pending is None:
+            effect = plan(run.journey, run.cursor)
+            if isinstance(effect, Finish):
+                self._finish(being, run, effect.reason)
+                return
+            if self._agenda.crowded(being):
+                self.give_up(being)
+                return
+            outcome = self._decider.decide(being, run, run.journey.index.steps[effect.step_id], effect.visit)
+            if isinstance(outcome, Pending):
+                self._park(being, run, outcome)
+                return
+            if run.ended_at is not None:  # what this very step did has ended it
+                return
+            run.left = max(run.left, self._agenda.tick())
+            run.cursor = advance(run.journey, run.cursor, outcome, self.now)
+            if self._agenda.hurried:
+                self._agenda.then(being, partial(self._drive, being, run))
+                return
+
+    def _park(self, being: Being, run: Enrolment, pending: Pending) -> None:
+        if not run.running:
+            return
+        run.park(pending)
+        if pending.kind == "wait_for":
+            for listener in pending.listeners:
+                if listener.source == "condition" and self._ask(being, run, listener, exits=False):
+                    return
+        if pending.kind == "child":
+            assert run.child is not None
+            if not run.child.running:
+                self._child_ended(being, run)
+                return
+        self._wake_later(being, run)
+
+    def _wake_later(self, being: Being, run: Enrolment) -> None:
+        until = run.pending.until if run.pending is not None else None
+        if until is not None:
+            self._agenda.plan(until, Rank.TIMER, being, partial(self._wake, being, run, run.token))
+
+    def _wake(self, being: Being, run: Enrolment, token: int) -> None:
+        pending = run.pending
+        if token != run.token or not run.running or pending is None:
+            return
+        step, visit = run.cursor.step, run.cursor.visit
+        match pending.kind:
+            case "sleep":
+                self._teller.line(run, self.now, "woke", step, visit, {}, {})
+                self._resume(being, run, Woke())
+            case "wait_for":
+                self._teller.line(run, self.now, "timed_out", step, visit, {"path": "timeout"}, {})
+                self._resume(being, run, TimedOut())
+            case "call":
+                assert pending.settled is not None
+                assert step is not None
+                run.results[step] = pending.settled.result
+                self._resume(being, run, Matched(path=pending.settled.path, event_id=f"{run.id}:{step}:{visit}"))
+            case "deferred" | "child":
+                run.token += 1
+                run.pending = None
+                self._drive(being, run)
+
+    def _resume(self, being: Being, run: Enrolment, outcome: Outcome) -> None:
+        """The wait is over; what happened at this instant and before counts for the next one where time ended it."""
+        pending = run.pending
+        assert pending is not None
+        step = run.journey.index.steps[run.cursor.step or ""]
+        if isinstance(step, Call | StartJourney) and isinstance(outcome, Matched):
+            result = run.results.get(step.id)
+            seen = result if isinstance(result, dict) else {}
+            self._teller.line(run, self.now, "answered", step.id, run.cursor.visit, {"path": outcome.path}, dict(seen))
+        run.unpark((min(pending.until or self.now, self.now), 0))
+        event_id = run.cursor.event_id
+        run.cursor = advance(run.journey, run.cursor, outcome, self.now)
+        assert isinstance(step, WaitFor) or run.cursor.event_id == event_id
+        self._agenda.then(being, partial(self._drive, being, run))
+
+    def _interrupt(self, being: Being, run: Enrolment, listener: Listener, fact: Fact | None) -> None:
+        if listener is not run.goal:
+            self._teller.line(run, self.now, "exit met", None, 0, {"path": listener.path}, {} if fact is None else fact.body)
+        run.cancelled = True
+        self._finish(being, run, listener.reason)
+
+    def _finish(self, being: Being, run: Enrolment, reason: str) -> None:
+        run.ended_at, run.reason, run.pending = self.now, reason, None
+        run.token += 1
+        if run.goal is None or run.goal.until is None or run.goal_at is not None or run.goal.until < self.now:
+            being.enrolments.remove(run)
+        self._teller.line(run, self.now, "ended", None, 0, {"reason": reason}, {})
+        if run.parent is not None and run.parent.child is run:
+            self._agenda.then(being, partial(self._child_ended, being, run.parent))
+
+    def _child_ended(self, being: Being, parent: Enrolment) -> None:
+        child, step = parent.child, parent.cursor.step
+        if child is None or parent.pending is None or parent.pending.kind != "child" or step is None:
+            return
+        parent.child = None
+        parent.results[step] = {"reason": child.reason, "goal_reached": child.goal_at is not None}
+        self._resume(being, parent, Matched(path="ended", event_id=f"{parent.id}:{step}:{parent.cursor.visit}"))
+
+    def give_up(self, being: Being) -> None:
+        for run in [each for each in being.enrolments if each.running]:
+            self._finish(being, run, ENDLESS)
