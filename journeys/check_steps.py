@@ -10,15 +10,11 @@ from journeys.check_waits import wait_for_problems, wait_problems
 from journeys.model import (
     Branch,
     Call,
-    ConditionPath,
     EmitEvent,
     EntryBySchedule,
     Journey,
-    OnCondition,
     ReentryAfter,
     Repeat,
-    SegmentEnteredPath,
-    SegmentLeftPath,
     Send,
     Split,
     StartJourney,
@@ -64,16 +60,8 @@ def _not_yet(journey: Journey) -> Iterator[Problem]:
         path = journey.index.places[step_id].path
         if isinstance(step, Call | EmitEvent) or (isinstance(step, StartJourney) and (step.wait or step.properties is not None)):
             yield Problem(path=f"{path}.type", message=f"{step.type} is not carried out yet", remedy="leave it out")
-        if isinstance(step, WaitFor):
-            for position, way in enumerate(step.paths):
-                if isinstance(way, SegmentEnteredPath | SegmentLeftPath | ConditionPath):
-                    here = f"{path}.paths[{position}]"
-                    yield Problem(path=here, message="only events and messages are waited for yet", remedy="leave it out")
     entry = journey.entry
     if isinstance(entry, EntryBySchedule):
         yield Problem(path="$.entry.schedule", message="schedules are not carried out yet", remedy="enter by a segment")
     if entry.only_if is not None or entry.caps is not None or isinstance(entry.reentry, ReentryAfter):
         yield Problem(path="$.entry", message="only_if, caps and windows are not kept yet", remedy="leave them out")
-    for position, rule in enumerate(journey.exit_when):
-        if isinstance(rule, OnCondition):
-            yield Problem(path=f"$.exit_when[{position}]", message="conditions do not end it yet", remedy="name a trait")

@@ -33,6 +33,7 @@ from services.journeys.routing import ProfileRoute, ReceiptRoute, SegmentRoute
 from services.journeys.scheduling import Scheduler
 from services.journeys.steps import Steps
 from services.journeys.versions import Versions
+from services.journeys.watching import Watcher
 from services.journeys.world import World
 
 _READER = "journeys"
@@ -79,20 +80,28 @@ def create_app(
     backfiller = Backfiller(database=database, versions=versions, world=world, clock=clock)
     witnesses = Witnesses(profiles=profiles, segments=segments, channels=channels)
     explainer = Explainer(database=database, versions=versions, witnesses=witnesses)
+    watcher = Watcher(
+        database=database,
+        versions=versions,
+        world=world,
+        clock=clock,
+        workspace_zone=workspace_zone,
+        deliver=deliverer.deliver,
+    )
     consumers = [
         FeedConsumer(
             feed="profiles",
             reader=_READER,
             client=profiles,
             database=database,
-            effect=ProfileRoute(versions, deliverer.deliver, clock),
+            effect=ProfileRoute(versions, deliverer.deliver, clock, watcher.wake),
         ),
         FeedConsumer(
             feed="segments",
             reader=_READER,
             client=segments,
             database=database,
-            effect=SegmentRoute(versions, deliverer.deliver, clock),
+            effect=SegmentRoute(versions, deliverer.deliver, clock, watcher.wake),
         ),
         FeedConsumer(
             feed="channels", reader=_READER, client=channels, database=database, effect=ReceiptRoute(deliverer.deliver, clock)
@@ -110,7 +119,14 @@ def create_app(
         ],
         keyring=keyring,
         database=database,
-        background=[deliverer.run, admitter.run, keeper.run, scheduler.run, *(consumer.run for consumer in consumers)],
+        background=[
+            deliverer.run,
+            watcher.run,
+            admitter.run,
+            keeper.run,
+            scheduler.run,
+            *(consumer.run for consumer in consumers),
+        ],
         closing=[profiles.close, segments.close, channels.close],
     )
 

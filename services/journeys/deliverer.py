@@ -151,7 +151,7 @@ class Deliverer:
             await self._start(row)
             return True
         if row.kind == "look_back":
-            self.deliver(await self._look_back(row.enrolment_id))
+            self.deliver(await self._look_back(row.enrolment_id, row.payload.get("look_back")))
             return True
         return await self._signal(row)
 
@@ -166,7 +166,7 @@ class Deliverer:
                 rpc_timeout=timedelta(seconds=10),
             )
         if row.payload.get("look_back"):
-            self.deliver(await self._look_back(row.enrolment_id))
+            self.deliver(await self._look_back(row.enrolment_id, row.payload["look_back"]))
 
     async def _signal(self, row: Outgoing) -> bool:
         """Signals; False when the workflow does not run yet, so that the row is tried again.

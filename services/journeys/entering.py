@@ -15,13 +15,15 @@ from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from infra.errors import Conflict
-from services.journeys import candidates, caps
+from journeys.model import OnSegmentEntered, OnSegmentLeft
+from services.journeys import candidates, caps, watches
 from services.journeys.admission import Entrant, Past, Refused, entry_key, needs_asking, refusal, refusal_of_key
 from services.journeys.awaiting import Parent
 from services.journeys.awaiting import refused as unheard
 from services.journeys.caps import Place
 from services.journeys.doors import Door
 from services.journeys.listeners import Listener, for_enrolment, register
+from services.journeys.looking_back import SEGMENTS_ONLY
 from services.journeys.outgoing import Outgoing, write
 from services.journeys.results import answer
 
@@ -35,7 +37,8 @@ _TRIES = 5
 class Entered:
     """What entering wrote: listeners that are now in force, what to tell Temporal, and who did not enter.
 
-    `asked` are those about whom another service is asked first: they enter, or not, a moment later.
+    `asked` are those about whom another service is asked first: they enter, or not, a moment later. `watched` says whether there
+    are exit conditions to look at now.
     """
 
     enrolments: list[UUID] = field(default_factory=list)
@@ -43,6 +46,7 @@ class Entered:
     outgoing: list[Outgoing] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     asked: list[Entrant] = field(default_factory=list)
+    watched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,7 @@ async def _enter(session: AsyncSession, entrants: Sequence[Entrant], now: dateti
     entered.refused += refused
     entered.outgoing += await answer(session, unheard([(each.entrant.entry, each.reason) for each in refused], now))
     written = await _write(session, admitted)
-    await _enrol(session, [each for each in admitted if each.id in written], entered)
+    await _enrol(session, [each for each in admitted if each.id in written], entered, now)
     return [each.entrant for each in admitted if each.id not in written]
 
 
@@ -197,23 +201,20 @@ def _seen(entrant: Entrant) -> str | None:
     return orjson.dumps(entrant.asked.seen).decode() if entrant.asked is not None and entrant.asked.seen else None
 
 
-async def _enrol(session: AsyncSession, admitted: Sequence[_Admitted], entered: Entered) -> None:
+async def _enrol(session: AsyncSession, admitted: Sequence[_Admitted], entered: Entered, now: datetime) -> None:
     """Registers listeners, and starts the workflows of those whom nothing holds."""
     listeners: list[Listener] = []
     for each in admitted:
         entrant = each.entrant
         listeners += for_enrolment(entrant.journey, each.id, entrant.profile_id, entrant.context, entrant.at)
     await register(session, listeners)
-    await watches.register(
-        session,
-        [
-            watch
-            for each in admitted
-            for watch in watches.for_enrolment(
-                each.entrant.journey, each.id, each.entrant.profile_id, each.entrant.entry, each.entrant.at
-            )
-        ],
-    )
+    watched = [
+        watch
+        for each in admitted
+        for watch in watches.for_enrolment(each.entrant.journey, each.id, each.entrant.profile_id, each.entrant.entry, now)
+    ]
+    await watches.register(session, watched)
+    entered.watched |= bool(watched)
     entered.enrolments += [each.id for each in admitted]
     entered.listeners += listeners
     entered.outgoing += await write(session, [told for each in admitted if (told := _told(each)) is not None])
@@ -230,7 +231,8 @@ def _told(admitted: _Admitted) -> Outgoing | None:
     if admitted.place.start_at is None:
         payload = {"version": entrant.version, "look_back": look_back}
         return Outgoing(admitted.id, entrant.journey.key, "start", payload, str(admitted.id))
-    return Outgoing(admitted.id, entrant.journey.key, "look_back", {"look_back": look_back}, f"{admitted.id}:look_back") if look_back else None
+    payload = {"look_back": look_back}
+    return Outgoing(admitted.id, entrant.journey.key, "look_back", payload, f"{admitted.id}:look_back") if look_back else None
 
 
 async def _refuse(session: AsyncSession, refused: Sequence[Refused]) -> None:

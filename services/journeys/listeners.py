@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from conditions import Person, add, bind_filter, compile_filter, evaluate, parse_condition, parse_filter
+from conditions import Person, add, bind_filter, compile_filter, evaluate, parse_condition, parse_filter, references
 from conditions.model import Condition, Filter, TraitIs
 from contracts.channels import Status
 from journeys import MISSING, Journey, resolve
@@ -33,7 +33,7 @@ from journeys.model import (
 )
 
 Kind = Literal["wait", "exit", "goal"]
-Source = Literal["event", "receipt", "profile", "segment_entered", "segment_left"]
+Source = Literal["event", "receipt", "profile", "segment_entered", "segment_left", "condition"]
 
 # An event whose own clock is this much behind ours still counts for a wait that was registered before it arrived.
 CLOCK_SKEW = timedelta(minutes=5)
@@ -76,7 +76,7 @@ class Listener:
             case "profile":
                 assert self.condition is not None
                 return evaluate(_condition(orjson.dumps(self.condition)), Person(traits=fact["properties"]), at).matches
-            case "segment_entered" | "segment_left":
+            case "segment_entered" | "segment_left" | "condition":
                 return True
             case _:
                 assert_never(self.source)
@@ -104,13 +104,14 @@ def for_enrolment(
             case OnEvent():
                 listen("exit", "event", rule.event, path, _bound(rule.where, context))
             case TraitIs():
-                listen("exit", "profile", "", path, rule.model_dump(mode="json"))
+                if not references(rule).refs:  # with references it is a watch
+                    listen("exit", "profile", "", path, rule.model_dump(mode="json"))
             case OnSegmentEntered():
                 listen("exit", "segment_entered", rule.segment_entered, path, None)
             case OnSegmentLeft():
                 listen("exit", "segment_left", rule.segment_left, path, None)
             case OnCondition():
-                raise TypeError("not carried out yet, and therefore not published")
+                pass  # a watch
             case _:
                 assert_never(rule)
     if journey.goal is not None:
@@ -123,7 +124,7 @@ def for_enrolment(
 def for_wait(
     step: WaitFor, visit: int, enrolment_id: UUID, profile_id: UUID, context: Mapping[str, JsonValue], since: datetime
 ) -> list[Listener]:
-    """One listener per path of a `wait_for`, in the paths' order."""
+    """One listener per path of a `wait_for` that something which happens can take, in the paths' order."""
     found: list[Listener] = []
     for path in step.paths:
         match path:
@@ -132,8 +133,12 @@ def for_wait(
                 name, condition = path.event, _bound(path.where, context)
             case MessagePath():
                 source, name, condition = "receipt", path.message, {"status": path.status}
-            case SegmentEnteredPath() | SegmentLeftPath() | ConditionPath():
-                raise TypeError("not carried out yet, and therefore not published")
+            case SegmentEnteredPath():
+                source, name, condition = "segment_entered", path.segment_entered, None
+            case SegmentLeftPath():
+                source, name, condition = "segment_left", path.segment_left, None
+            case ConditionPath():
+                continue  # a watch
             case _:
                 assert_never(path)
         found.append(Listener(enrolment_id, profile_id, "wait", source, name, step.id, visit, path.id, condition, since))

@@ -11,20 +11,23 @@ from sqlalchemy import text
 
 from contracts.channels import ReceiptFilter
 from contracts.profiles import EventFilter
+from contracts.segments import SEGMENT_ENTERED, SEGMENT_LEFT, MembershipFilter
 from infra.clock import Clock
 from infra.db import Database
 from services.journeys.facts import bare_fact, event_fact, receipt_fact
-from services.journeys.listeners import Listener, reached
+from services.journeys.listeners import Listener, Source, reached
 from services.journeys.matching import Fact, Matcher, record
 from services.journeys.outgoing import Outgoing
 from services.journeys.world import World
 
 PAGE = 100
+# What a start carries where only memberships may have been met before they were listened for.
+SEGMENTS_ONLY = "segments"
 Taken = Callable[[Listener, Sequence[str]], Awaitable[Collection[str]]]
 
 
 class WaitLookBack:
-    """Finds what a wait's paths have missed: events in profiles, message outcomes in channels."""
+    """Finds what a wait's paths have missed: events in profiles, message outcomes in channels, memberships in segments."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -35,7 +38,7 @@ class WaitLookBack:
         `taken` says which of these events it may not take again. Events are looked through a page at a time: somebody may
         have had thousands.
         """
-        pool = _meeting(listeners, await self._receipts(listeners))
+        pool = _meeting(listeners, [*await self._receipts(listeners), *await memberships(self._world, listeners)])
         since, most = listeners[0].since, PAGE
         while True:
             page = await self._events(listeners, since, most)
@@ -90,6 +93,30 @@ def _meeting(listeners: Sequence[Listener], facts: Sequence[Fact]) -> list[tuple
     return met
 
 
+async def memberships(world: World, listeners: Sequence[Listener], *, also_members: datetime | None = None) -> list[Fact]:
+    """What segments remember since the first listener's `since`, as their feed told it.
+
+    With `also_members` (now), whoever is a member already enters then: an exit criterion is met by them too.
+    """
+    keys = tuple(dict.fromkeys(each.name for each in listeners if each.source in ("segment_entered", "segment_left")))
+    if not keys:
+        return []
+    first = listeners[0]
+    found = await world.memberships(MembershipFilter(profile_id=first.profile_id, segments=keys, since=first.since))
+    facts: list[Fact] = []
+    for change in found.changes:
+        source: Source = "segment_entered" if change.member else "segment_left"
+        kind = SEGMENT_ENTERED if change.member else SEGMENT_LEFT
+        body = bare_fact(change.id, kind, change.at, {"segment": change.segment})
+        facts.append(Fact(change.id, first.profile_id, source, change.segment, body, change.at))
+    if also_members is not None:
+        for key, since in found.member_of.items():
+            identifier = f"{first.enrolment_id}:member:{key}"
+            body = bare_fact(identifier, SEGMENT_ENTERED, since, {"segment": key})
+            facts.append(Fact(identifier, first.profile_id, "segment_entered", key, body, also_members))
+    return facts
+
+
 class CriteriaLookBack:
     """For people whose entry another feed caused: were exit criteria or the goal met before they were registered?"""
 
@@ -98,8 +125,8 @@ class CriteriaLookBack:
         self._world = world
         self._clock = clock
 
-    async def __call__(self, enrolment_id: UUID) -> list[Outgoing]:
-        """Records what is found; returns the signals to deliver."""
+    async def __call__(self, enrolment_id: UUID, scope: object = None) -> list[Outgoing]:
+        """Records what is found; returns the signals to deliver. Looks at memberships alone where `scope` says so."""
         async with self._database.read() as session:
             rows = await session.execute(
                 text(
@@ -109,6 +136,8 @@ class CriteriaLookBack:
                 {"id": enrolment_id},
             )
             listeners = [Listener(*row) for row in rows.all()]
+        if scope == SEGMENTS_ONLY:
+            listeners = [each for each in listeners if each.source in ("segment_entered", "segment_left")]
         if not listeners:
             return []
         facts = await self._facts(listeners)
@@ -123,7 +152,7 @@ class CriteriaLookBack:
 
     async def _facts(self, listeners: Sequence[Listener]) -> list[Fact]:
         first = listeners[0]
-        facts: list[Fact] = []
+        facts = await memberships(self._world, listeners, also_members=self._clock.now())
         names = tuple(dict.fromkeys(each.name for each in listeners if each.source == "event"))
         if names:
             found = await self._world.events(EventFilter(profile_id=first.profile_id, names=names, since=first.since))

@@ -11,17 +11,25 @@ from conditions import matches_filter
 from contracts.channels import MESSAGE_RECEIPT, Receipt
 from contracts.feed import FeedItem
 from contracts.profiles import EVENT_TRACKED, PROFILE_CHANGED, PROFILES_MERGED, ProfileChanged, ProfilesMerged, TrackedEvent
-from contracts.segments import SEGMENT_ENTERED, SEGMENT_LEFT, MembershipChanged
+from contracts.segments import (
+    COMPUTED_TRAIT_CHANGED,
+    SEGMENT_ENTERED,
+    SEGMENT_LEFT,
+    ComputedTraitChanged,
+    MembershipChanged,
+)
 from infra.clock import Clock
 from journeys import Journey
 from journeys.model import EntryByEvent, EntryBySegment
 from services.journeys.entering import Entrant, enter
 from services.journeys.facts import bare_fact, event_fact, receipt_fact
 from services.journeys.listeners import Source
-from services.journeys.matching import Fact, Matcher, record
+from services.journeys.matching import Fact, Matcher, Met, record
 from services.journeys.merging import merge, survivors
 from services.journeys.outgoing import Outgoing
+from services.journeys.precedence import undoubted
 from services.journeys.versions import Versions
+from services.journeys.watches import ANYTHING, TRAITS, stir, stir_all
 
 Write = Callable[[AsyncSession], Awaitable[None]]
 Deliver = Callable[[Sequence[Outgoing]], None]
@@ -30,27 +38,41 @@ Deliver = Callable[[Sequence[Outgoing]], None]
 class _Route:
     """What the three feeds' effects share: after the commit, what was written goes to the deliverer."""
 
-    def __init__(self, deliver: Deliver, clock: Clock) -> None:
+    def __init__(self, deliver: Deliver, clock: Clock, wake: Callable[[], None] = lambda: None) -> None:
         self._deliver = deliver
         self._clock = clock
+        self._wake = wake
         self._written: list[Outgoing] = []
+        self._stirred = False
 
     def committed(self) -> None:
         written, self._written = self._written, []
         if written:
             self._deliver(written)
+        if self._stirred:
+            self._wake()
+
+    async def _stir(
+        self, session: AsyncSession, versions: Versions, happened: Sequence[tuple[UUID, str]], met: Sequence[Met]
+    ) -> list[Met]:
+        """Has what mentions this looked at again; answers what was met for certain."""
+        stirred = await stir(session, happened, self._clock.now())
+        if stirred is None:
+            return list(met)
+        self._stirred = True
+        return await undoubted(session, versions, met, stirred)
 
 
 class ProfileRoute(_Route):
     """Events, changed traits and merges from the profiles feed."""
 
-    def __init__(self, versions: Versions, deliver: Deliver, clock: Clock) -> None:
-        super().__init__(deliver, clock)
+    def __init__(self, versions: Versions, deliver: Deliver, clock: Clock, wake: Callable[[], None] = lambda: None) -> None:
+        super().__init__(deliver, clock, wake)
         self._versions = versions
 
     async def prepare(self, items: Sequence[FeedItem]) -> Write:
         async def write(session: AsyncSession) -> None:
-            self._written = []
+            self._written, self._stirred = [], False
             survivors = await self._merge(session, items)
             facts = [fact for item in items if (fact := _profile_fact(item, survivors)) is not None]
             matcher = await Matcher.of(session, facts)
@@ -66,7 +88,12 @@ class ProfileRoute(_Route):
                     pending += _entrants(entries[fact.name], fact)
                     entering.add(fact.profile_id)
             await self._enter(session, pending, matcher)
-            self._written += await record(session, matcher.met)
+            happened = [
+                *((fact.profile_id, TRAITS if fact.source == "profile" else f"event:{fact.name}") for fact in facts),
+                *((_survivor(profile_id, survivors), ANYTHING) for profile_id in survivors),
+            ]
+            met = await self._stir(session, self._versions, happened, matcher.met)
+            self._written += await record(session, met)
 
         return write
 
@@ -77,6 +104,7 @@ class ProfileRoute(_Route):
             pending.clear()
             matcher.add(entered.listeners)
             self._written += entered.outgoing
+            self._stirred |= entered.watched
 
     async def _merge(self, session: AsyncSession, items: Sequence[FeedItem]) -> dict[UUID, UUID]:
         survivors: dict[UUID, UUID] = {}
@@ -91,13 +119,13 @@ class ProfileRoute(_Route):
 class SegmentRoute(_Route):
     """Memberships from the segments feed."""
 
-    def __init__(self, versions: Versions, deliver: Deliver, clock: Clock) -> None:
-        super().__init__(deliver, clock)
+    def __init__(self, versions: Versions, deliver: Deliver, clock: Clock, wake: Callable[[], None] = lambda: None) -> None:
+        super().__init__(deliver, clock, wake)
         self._versions = versions
 
     async def prepare(self, items: Sequence[FeedItem]) -> Write:
         async def write(session: AsyncSession) -> None:
-            self._written = []
+            self._written, self._stirred = [], False
             changes = [
                 (item, MembershipChanged.model_validate(item.data))
                 for item in items
@@ -117,7 +145,15 @@ class SegmentRoute(_Route):
                     entered = await enter(session, entrants, self._clock.now())
                     matcher.add(entered.listeners)
                     self._written += entered.outgoing
-            self._written += await record(session, matcher.met)
+                    self._stirred |= entered.watched
+            happened = [(fact.profile_id, f"segment:{fact.name}") for fact in facts]
+            met = await self._stir(session, self._versions, happened, matcher.met)
+            self._written += await record(session, met)
+            for item in items:
+                if item.type == COMPUTED_TRAIT_CHANGED:
+                    key = ComputedTraitChanged.model_validate(item.data).key
+                    await stir_all(session, f"computed:{key}", self._clock.now())
+                    self._stirred = True
 
         return write
 
@@ -140,9 +176,7 @@ class ReceiptRoute(_Route):
 
 
 def _profile_fact(item: FeedItem, survivors: dict[UUID, UUID]) -> Fact | None:
-    profile_id = UUID(item.subject)
-    while profile_id in survivors:
-        profile_id = survivors[profile_id]
+    profile_id = _survivor(UUID(item.subject), survivors)
     match item.type:
         case t if t == EVENT_TRACKED:
             event = TrackedEvent.model_validate(item.data)
@@ -153,6 +187,12 @@ def _profile_fact(item: FeedItem, survivors: dict[UUID, UUID]) -> Fact | None:
             return Fact(item.id, profile_id, "profile", "", body, item.time, item.cursor)
         case _:
             return None
+
+
+def _survivor(profile_id: UUID, survivors: Mapping[UUID, UUID]) -> UUID:
+    while profile_id in survivors:
+        profile_id = survivors[profile_id]
+    return profile_id
 
 
 def _membership_fact(item: FeedItem, change: MembershipChanged, survivors_now: Mapping[UUID, UUID]) -> Fact:

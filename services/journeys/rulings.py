@@ -10,6 +10,7 @@ from services.journeys.cases import Case
 from services.journeys.enrolments import Decision
 from services.journeys.entering import Entrant
 from services.journeys.listeners import Listener
+from services.journeys.watches import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Ruling:
     decision: Decision
     listeners: list[Listener] = field(default_factory=list)
     entrants: list[Entrant] = field(default_factory=list)
+    watches: list[Watch] = field(default_factory=list)
 
 
 def decision_of(

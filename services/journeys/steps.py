@@ -15,15 +15,15 @@ from infra.db import Database
 from infra.errors import CallFailed
 from journeys.model import WaitFor
 from journeys.outcome import Chose, Deferred, Done, Ended, Later, Match, Moved, PastDue, ServiceOutcome, Sleep, Waiting
-from services.journeys import enrolments
+from services.journeys import enrolments, watches
 from services.journeys.cases import Case
 from services.journeys.deciding import Decider
 from services.journeys.enrolments import Decision, Known
 from services.journeys.entering import enter
-from services.journeys.listeners import Listener, register, waits_of
-from services.journeys.looking_back import WaitLookBack
-from services.journeys.matching import Met, matched, record, taken_events
+from services.journeys.listeners import register
+from services.journeys.matching import Met, matched
 from services.journeys.outgoing import Outgoing
+from services.journeys.rendezvous import Looked, Rendezvous, settle
 from services.journeys.resuming import Paused, acts, late_waits, parked, too_late
 from services.journeys.rulings import Ruling
 from services.journeys.versions import Versions
@@ -52,7 +52,7 @@ class Steps:
         self._versions = versions
         self._decider = decider
         self._world = world
-        self._look_back = WaitLookBack(world)
+        self._rendezvous = Rendezvous(database=database, world=world, clock=clock)
         self._clock = clock
         self._deliver = deliver
 
@@ -80,7 +80,8 @@ class Steps:
         if stopped:
             await self._world.cancel(stopped)
         async with self._database.begin() as session:
-            await enrolments.end(session, {item.enrolment_id: item.reason for item in items}, self._clock.now())
+            heard = await enrolments.end(session, {item.enrolment_id: item.reason for item in items}, self._clock.now())
+        self._deliver(heard)
 
     async def _case(self, item: StepItem, known: Known) -> Case | None:
         enrolment = known.enrolments.get(item.enrolment_id)
@@ -136,6 +137,7 @@ class Steps:
             written = [ruling for ruling in rulings if ruling.decision.key in fresh]
             await enrolments.forget_waits(session, [ruling.decision.enrolment_id for ruling in written])
             await register(session, [listener for ruling in written for listener in ruling.listeners])
+            await watches.register(session, [watch for ruling in written for watch in ruling.watches])
             entered = await enter(session, [entrant for ruling in written for entrant in ruling.entrants], self._clock.now())
             others = [ruling.decision.key for ruling in rulings if ruling.decision.key not in fresh]
             earlier = await enrolments.decided(session, others) if others else {}
@@ -149,34 +151,31 @@ class Steps:
 
         What has met a wait already is answered again, so that neither a repeated call nor a lost signal loses it.
         """
-        since = {_key(case): case.step.since for case in cases if isinstance(case.step, WaitFor) and _key(case) in decisions}
-        if not since:
+        steps = {_key(case): case.step for case in cases if isinstance(case.step, WaitFor) and _key(case) in decisions}
+        if not steps:
             return {}, {}
         async with self._database.read() as session:
-            known = await matched(session, list(since))
-            waits = await waits_of(session, [key for key in since if key not in known])
-
-        async def had(listener: Listener, events: Sequence[str]) -> set[str]:
-            """A wait may not take again events of its own earlier visits and, unless it counts from entry, of any wait."""
-            async with self._database.read() as session:
-                taken = await taken_events(session, listener.enrolment_id, events)
-            any_wait = since[listener.enrolment_id, listener.step, listener.visit] == "step"
-            return {event for event, step in taken.items() if any_wait or step == listener.step}
-
-        looks = (self._look_back(listeners, had) for listeners in waits)
-        found = await asyncio.gather(*looks, return_exceptions=True)
-        keys = [(listeners[0].enrolment_id, listeners[0].step, listeners[0].visit) for listeners in waits]
-        met = [Met(*hit) for hit in found if hit is not None and not isinstance(hit, BaseException)]
-        if met:
+            known = await matched(session, list(steps))
+            waits = await self._rendezvous.open_waits(session, {key: step for key, step in steps.items() if key not in known})
+        if not waits:
+            return known, {}
+        position = await self._rendezvous.position() if any(wait.watches for wait in waits) else None
+        now = self._clock.now()
+        found = await asyncio.gather(*(self._rendezvous.look(wait, position, now) for wait in waits), return_exceptions=True)
+        looked = [each for each in found if isinstance(each, Looked)]
+        met: list[Met] = []
+        if any(each.met is not None or each.answers for each in looked):
             async with self._database.begin() as session:
-                await record(session, met, signal=False)
+                _, met = await settle(session, looked, signal=False)
         seen = {
             (each.listener.enrolment_id, each.listener.step, each.listener.visit): Match(
                 path=each.listener.path, event_id=each.fact.id
             )
             for each in met
         }
-        failed = {key: _later(hit, key) for key, hit in zip(keys, found, strict=True) if isinstance(hit, BaseException)}
+        failed = {
+            wait.key: _later(hit, wait.key) for wait, hit in zip(waits, found, strict=True) if isinstance(hit, BaseException)
+        }
         return known | seen, failed
 
     def _answer(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from conditions import filter_references
+from conditions import filter_references, references
 from infra.clock import Clock
 from journeys import draw
-from journeys.model import DateRef, EventPath, Timeout, Wait, WaitFor
+from journeys.model import ConditionPath, DateRef, EventPath, Timeout, Wait, WaitFor
 from journeys.timing import Past, resolve_timeout, resolve_wait
+from services.journeys import watches
 from services.journeys.cases import Case, FactFinder
+from services.journeys.following import ENTERED_AT, follow
 from services.journeys.listeners import for_wait
 from services.journeys.rulings import Ruling, decision_of
 
@@ -35,7 +38,9 @@ class WaitDecider:
             seen["due"] = found.due.isoformat() if found.due else None
             outcome = {"kind": "past_due", "action": found.action, "target": found.target}
             return Ruling(decision_of(case, "past_due", outcome, seen, now))
-        return Ruling(decision_of(case, "sleep", {"kind": "sleep"}, seen, now, found.at))
+        watch = follow(case, step, seen, found.at, _since(seen, entered_at, now))
+        decision = decision_of(case, "sleep", {"kind": "sleep"}, seen, now, found.at)
+        return Ruling(decision, watches=[watch] if watch else [])
 
     async def wait_for(self, case: Case, step: WaitFor, *, entered_at: datetime | None = None) -> Ruling:
         """Waiting, with a listener per path, until its timeout where it has one. `entered_at`: now, where left out."""
@@ -49,12 +54,31 @@ class WaitDecider:
             end = resolve_timeout(timeout, entered_at=entered_at or now, anchor=dated.anchor(until), zone=dated.zone)
             deadline = end.at if end else None
         since = case.enrolment.entered_at if step.since == "entry" else case.arrived_at or case.enrolment.entered_at
-        listeners = for_wait(step, case.visit, case.enrolment.id, case.enrolment.profile_id, dated.facts.context(), since)
-        return Ruling(decision_of(case, "waiting", {"kind": "waiting"}, dated.seen, now, deadline), listeners)
+        whose = (case.visit, case.enrolment.id, case.enrolment.profile_id)
+        context = dated.facts.context()
+        watched = watches.for_wait(step, *whose, context, now)
+        date = follow(case, step, dated.seen, deadline, _since(dated.seen, entered_at, now))
+        return Ruling(
+            decision_of(case, "waiting", {"kind": "waiting"}, dated.seen, now, deadline),
+            for_wait(step, *whose, context, since),
+            watches=[*watched, date] if date else watched,
+        )
+
+
+def _since(seen: dict[str, Any], entered_at: datetime | None, now: datetime) -> datetime:
+    """When the wait began; seen where that is not when it was decided."""
+    if entered_at is not None and entered_at != now:
+        seen[ENTERED_AT] = entered_at.isoformat()
+    return entered_at or now
 
 
 def _path_refs(step: WaitFor) -> list[str]:
-    return [ref for path in step.paths if isinstance(path, EventPath) for ref in filter_references(path.where).refs]
+    return [
+        ref
+        for path in step.paths
+        if isinstance(path, EventPath | ConditionPath)
+        for ref in (filter_references(path.where) if isinstance(path, EventPath) else references(path.if_)).refs
+    ]
 
 
 def _moves_on_the_wall_clock(step: Wait) -> bool:
