@@ -16,6 +16,7 @@ from contracts.segments import SegmentDraft
 from contracts.templates import TemplateInput
 from infra.errors import Flaw
 from infra.liquid import parse
+from journeys.simulation.people import ChannelName
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -24,7 +25,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 class Template:
     """What journeys need to know of a template: its channels, and the dotted names that it uses."""
 
-    channels: tuple[str, ...]
+    channels: tuple[ChannelName, ...]
     variables: frozenset[str]
     purpose: str | None
 
@@ -46,7 +47,7 @@ def read_template(definition: Definition) -> tuple[Template | None, list[Finding
             source, found = parse(text, path, html=path.endswith(".html"))
             flaws += found
             variables |= set(source.variables) if source else set()
-    template = Template(tuple(given.parts()), frozenset(variables), given.purpose)
+    template = Template(tuple(channel.value for channel in given.parts()), frozenset(variables), given.purpose)
     return template, findings(definition.path, flaws)
 
 

@@ -1,13 +1,12 @@
 """What happens to the person of a journey test, one after the other."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, Tag, model_validator
 
 from conditions.duration import Duration
 from conditions.model import Moment, Name, Node, Path
 from journeys.dates import StepId, told_by, wrong
-from journeys.model import MessageStatus
 from journeys.simulation.people import ChannelName
 
 CHANNELS: tuple[ChannelName, ...] = ("email", "sms", "whatsapp", "web_push")
@@ -19,8 +18,7 @@ class Happening(Node):
     at: Moment | None = None
     """When: a local date and time of the person, or an instant with `Z` or an offset."""
     after: Duration | None = None
-    """How long after the start, days and longer on the person's wall clock; for outcomes of messages after each sending,
-    for answers after the try."""
+    """How long after the start, days and longer on the person's wall clock; outcomes and answers count otherwise."""
 
     @model_validator(mode="after")
     def _one_time(self) -> Self:
@@ -65,8 +63,9 @@ class MessageOutcome(Happening):
     """What becomes of the messages of a step."""
 
     message: StepId
-    """The id of the `send` step; `after` counts from each sending, and the outcome comes at once where no time is written."""
-    status: MessageStatus
+    """The id of the `send` step. `after` counts from the outcome that this one takes (`clicked` from `opened`, that from
+    `delivered`), else from each sending; at once where no time is written. With `at`, it is the newest message's outcome."""
+    status: Literal["delivered", "opened", "clicked", "replied", "bounced", "rejected", "complained", "unsubscribed"]
     """The outcome. Every message is delivered at once unless an outcome of its step says `bounced` or `rejected`."""
     text: str | None = None
     """What the person replies."""
@@ -78,7 +77,7 @@ class CallAnswer(Happening):
     """What the web service answers a `call` step; given several times for one step, each answers one try, the last all others."""
 
     call: StepId
-    """The id of the `call` step; `after` counts from the try. With `at`, the answer comes then."""
+    """The id of the `call` step; `after` counts from the try, at once where no time is written. With `at`, it comes then."""
     status: Annotated[int, Field(ge=100, le=599)] = 200
     """HTTP status."""
     headers: dict[str, str] = Field(default_factory=dict)

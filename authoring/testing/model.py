@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
-from authoring.testing.happenings import CHANNELS, AnyHappening
+from authoring.testing.happenings import AnyHappening
 from conditions.duration import Duration
 from conditions.model import Moment, Name, Node, Path
 from journeys.dates import Key, StepId, wrong
@@ -39,11 +39,12 @@ class PersonGiven(Node):
     traits: dict[str, JsonValue] = Field(default_factory=dict)
     """What is known of them; `timezone` is their IANA zone."""
     segments: tuple[Name, ...] = ()
-    """Memberships in segments that the folder does not define; those that it defines are worked out from their conditions."""
+    """Memberships in segments that the folder does not define; those that it defines are worked out."""
     consents: dict[Name, bool | tuple[ChannelName, ...]] | None = None
     """Purpose to the channels agreed to (or true: all, false: none); they agreed to everything where left out."""
-    reachable: tuple[ChannelName, ...] = CHANNELS
-    """Channels that reach them, whatever the traits say; all where left out."""
+    reachable: tuple[ChannelName, ...] | None = None
+    """Channels that reach them. Where left out, the traits say so (`email`, `phone`, `push_subscription`), and a person
+    without any of these can be reached on all channels."""
     events: tuple[PastEvent, ...] = ()
     """What they did before the start."""
 
@@ -103,7 +104,8 @@ class Expectation(Node):
     nothing_else: bool = True
     """Whether any further message is a failure."""
     path: dict[StepId, str | tuple[str, ...]] = Field(default_factory=dict)
-    """Step to the path taken there (of a wait also `timeout`, of a repetition `again` and `done`); a list: at each visit."""
+    """Step to the path taken there, a list: at each visit. Paths are those of the step, `otherwise`, `timeout`, `again`
+    and `done` of a repetition, `ok` and `failed` of a call; of a wait whose time had passed its policy, or where it went."""
     ends: Annotated[Annotated[str, Tag("<reason>")] | Annotated[ExpectedEnd, Tag("<end>")], Discriminator(_end_tag)] | None = None
     """How it ends: a reason, or a reason and a time."""
     waits_at: StepId | None = None
@@ -139,7 +141,9 @@ class JourneyTest(Node):
     person: PersonGiven = PersonGiven()
     """Who."""
     start: Moment
-    """When the person meets the entry: local to them, or an instant with `Z` or an offset."""
+    """When the person meets the entry: local to them, or an instant with `Z` or an offset.
+
+    Entries by schedule come by themselves, from then on."""
     entry: EntryGiven = EntryGiven()
     """What the entry brings along."""
     splits: dict[StepId, StepId] = Field(default_factory=dict)

@@ -12,7 +12,7 @@ from authoring.testing.happenings import CallAnswer, MessageOutcome
 from authoring.testing.model import JourneyTest, JourneyTests
 from conditions.problems import Problem, did_you_mean, join, problems_of
 from journeys import Journey
-from journeys.model import Branch, Call, Repeat, Send, Split, StartJourney, Step, WaitFor
+from journeys.model import Branch, Call, GoTo, Repeat, Send, Split, StartJourney, Step, Wait, WaitFor
 from journeys.timing import find_zone
 
 
@@ -64,6 +64,8 @@ def ways(step: Step) -> tuple[str, ...]:
             return ("ok", "failed")
         case StartJourney(wait=True):
             return ("ended",)
+        case Wait():
+            return (step.if_past.goto if isinstance(step.if_past, GoTo) else step.if_past,)
         case _:
             return ()
 

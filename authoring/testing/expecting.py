@@ -1,0 +1,217 @@
+"""What a test expects held against what the simulator told."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from difflib import SequenceMatcher
+
+import orjson
+from pydantic import JsonValue
+
+from authoring.testing.model import Expectation, ExpectedEnd, ExpectedMessage, JourneyTest
+from authoring.testing.script import Wall, trait_at
+from authoring.testing.timeline import Event, Row, local, side_by_side
+from conditions.duration import Duration
+from journeys import Journey
+from journeys.model import EmitEvent
+from journeys.simulation import Life, Message
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Every expectation that was not met, and both sides in order of time."""
+
+    problems: tuple[str, ...]
+    timeline: tuple[Row, ...]
+
+
+def judge(test: JourneyTest, journey: Journey, life: Life, wall: Wall) -> Verdict:
+    """Looks at everything, so that one run tells all that is wrong."""
+    expect = test.expect
+    messages = [message for message in life.messages if message.journey == journey.key]
+    pairs = _pairs(expect.messages, messages)
+    problems = [
+        *_entered(expect, life),
+        *_messages(expect, messages, pairs, wall),
+        *_paths(expect, life),
+        *_outcome(expect, life, wall),
+        *_left_behind(expect, journey, life),
+    ]
+    return Verdict(tuple(problems), _timeline(expect, life, messages, pairs, wall) if problems else ())
+
+
+def _entered(expect: Expectation, life: Life) -> Iterator[str]:
+    if expect.enters and not life.own:
+        why = [each.reason for each in life.refused if each.journey == life.journey]
+        yield f"expected the person to enter, who did not{f' ({why[-1]})' if why else ''}"
+    elif not expect.enters and life.own:
+        yield "expected the person not to enter, who did"
+
+
+def _pairs(expected: Sequence[ExpectedMessage], messages: Sequence[Message]) -> dict[int, int]:
+    """Expected to actual message by position: the longest agreement in order, by step or template."""
+    names = [_names(each, messages) for each in expected]
+    steps = [message.step for message in messages]
+    blocks = SequenceMatcher(a=names, b=steps, autojunk=False).get_matching_blocks()
+    return {block.a + offset: block.b + offset for block in blocks for offset in range(block.size)}
+
+
+def _names(expected: ExpectedMessage, messages: Sequence[Message]) -> str:
+    """The step that is meant; of a template, the step that sent it."""
+    if expected.step is not None:
+        return expected.step
+    return next((message.step for message in messages if message.template == expected.template), f"template {expected.template}")
+
+
+def _messages(expect: Expectation, messages: Sequence[Message], pairs: dict[int, int], wall: Wall) -> Iterator[str]:
+    for position, wanted in enumerate(expect.messages):
+        which = f"message {position + 1} ({wanted.step or wanted.template})"
+        if position not in pairs:
+            yield f"{which} never came"
+            continue
+        message = messages[pairs[position]]
+        if wanted.template is not None and message.template != wanted.template:
+            yield f"{which}: expected the template {wanted.template}, got {message.template}"
+        if wanted.channel is not None and message.channel != wanted.channel:
+            yield f"{which}: expected by {wanted.channel}, came by {message.channel}"
+        if (late := _other_time(message.at, wanted.at, wanted.after, wall)) is not None:
+            yield f"{which}: {late}"
+    if expect.nothing_else:
+        for position, message in enumerate(messages):
+            if position not in pairs.values():
+                yield f"unexpected message: {_told(message)} on {local(message.at, wall.zone)}"
+
+
+def _other_time(at: datetime, moment: str | None, after: Duration | None, wall: Wall) -> str | None:
+    """What is wrong with an instant, or None: compared as exactly as it is written."""
+    if moment is None and after is None:
+        return None
+    wanted = wall.instant(moment) if moment is not None else wall.after(after or Duration("PT0S"))
+    if moment is not None and len(moment) == len("2026-03-01"):
+        same = at.astimezone(wall.zone).date().isoformat() == moment
+    else:
+        to_the_second = moment is None or moment.count(":") - moment[11:].partition("+")[2].count(":") >= 2
+        same = timedelta(0) <= at - wanted < timedelta(seconds=1 if to_the_second else 60)
+    if same:
+        return None
+    how_much = abs(at - wanted)
+    return (
+        f"expected on {local(wanted, wall.zone)}, came on {local(at, wall.zone)} "
+        f"({_span(how_much)} {'late' if at > wanted else 'early'})"
+    )
+
+
+def _span(span: timedelta) -> str:
+    hours, rest = divmod(int(span.total_seconds()), 3600)
+    days, hours = divmod(hours, 24)
+    minutes, seconds = divmod(rest, 60)
+    parts = [f"{number} {unit}" for number, unit in ((days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")) if number]
+    return " ".join(parts) or "less than a second"
+
+
+def taken(life: Life, step: str) -> tuple[str, ...]:
+    """The paths taken at a step, visit by visit."""
+    found: dict[int, str] = {}
+    for line in life.lines:
+        if line.step != step or line.visit is None:
+            continue
+        path = line.outcome.get("path")
+        if line.kind == "past_due":
+            path = line.outcome.get("target") or line.outcome.get("action")
+        if isinstance(path, str):
+            found[line.visit] = path
+    return tuple(found[visit] for visit in sorted(found))
+
+
+def _paths(expect: Expectation, life: Life) -> Iterator[str]:
+    for step, wanted in expect.path.items():
+        actual = taken(life, step)
+        expected = (wanted,) if isinstance(wanted, str) else wanted
+        if actual != expected:
+            came = f"went {', '.join(actual)}" if actual else "no path was taken"
+            yield f"{step}: expected the path {', '.join(expected)}, {came}"
+
+
+def _outcome(expect: Expectation, life: Life, wall: Wall) -> Iterator[str]:
+    if expect.ends is not None:
+        wanted = ExpectedEnd(reason=expect.ends) if isinstance(expect.ends, str) else expect.ends
+        if life.end is None:
+            yield f"expected the journey to end, {_stands(life)}"
+        else:
+            if wanted.reason is not None and not _same_reason(life.end.reason, wanted.reason):
+                yield f"expected it to end with {wanted.reason!r}, it ended with {life.end.reason!r}"
+            if (late := _other_time(life.end.at, wanted.at, wanted.after, wall)) is not None:
+                yield f"the end: {late}"
+    if expect.waits_at is not None and (life.stands is None or life.stands.step != expect.waits_at):
+        ended = f"it ended with {life.end.reason!r}" if life.end is not None else _stands(life)
+        yield f"expected the person to wait at {expect.waits_at}, {ended}"
+    reached = any(run.goal_at is not None for run in life.own)
+    if expect.goal_reached is not None and reached is not expect.goal_reached:
+        yield (
+            "expected the goal to be reached, it was not"
+            if expect.goal_reached
+            else "expected the goal not to be reached, it was"
+        )
+
+
+def _same_reason(actual: str, wanted: str) -> bool:
+    """`exit` stands for any exit rule, which the real reason names."""
+    return actual == wanted or actual.startswith(f"{wanted}:")
+
+
+def _stands(life: Life) -> str:
+    return f"the person waits at {life.stands.step}" if life.stands is not None else "it never began"
+
+
+def _left_behind(expect: Expectation, journey: Journey, life: Life) -> Iterator[str]:
+    for path, wanted in expect.traits.items():
+        actual = trait_at(life.traits, path)
+        if actual != wanted:
+            yield f"trait {path}: expected {_json(wanted)}, is {_json(actual)}"
+    if expect.emits is not None:
+        steps = journey.index.steps
+        emitted = tuple(
+            step.event
+            for line in life.lines
+            if line.kind == "emitted" and line.step is not None and isinstance(step := steps[line.step], EmitEvent)
+        )
+        if emitted != expect.emits:
+            yield f"expected the events {', '.join(expect.emits) or 'none'}, tracked were {', '.join(emitted) or 'none'}"
+
+
+def _json(value: JsonValue) -> str:
+    return orjson.dumps(value).decode() if value is not None else "nothing"
+
+
+def _told(message: Message) -> str:
+    again = f", channel {message.attempt} tried" if message.attempt > 1 else ""
+    return f"{message.step} ({message.template}, {message.channel}{again})"
+
+
+def _timeline(expect: Expectation, life: Life, messages: Sequence[Message], pairs: dict[int, int], wall: Wall) -> tuple[Row, ...]:
+    expected = []
+    for position, wanted in enumerate(expect.messages):
+        at = None if wanted.at is None and wanted.after is None else wall.either(wanted.at, wanted.after)
+        if (
+            at is None
+            or position not in pairs
+            or _other_time(messages[pairs[position]].at, wanted.at, wanted.after, wall) is None
+        ):
+            at = messages[pairs[position]].at if position in pairs else at
+        by = f" ({wanted.channel})" if wanted.channel else ""
+        expected.append(Event(at, f"{wanted.step or wanted.template}{by}", position))
+    partners = {actual: position for position, actual in pairs.items()}
+    actual = [Event(message.at, _told(message), partners.get(position)) for position, message in enumerate(messages)]
+    actual += [Event(run.entered_at, "enters") for run in life.own]
+    actual += [Event(run.end.at, f"ends: {run.end.reason}", -1) for run in life.own if run.end is not None]
+    if expect.ends is not None:
+        wanted_end = ExpectedEnd(reason=expect.ends) if isinstance(expect.ends, str) else expect.ends
+        timed = wanted_end.at is not None or wanted_end.after is not None
+        expected.append(
+            Event(wall.either(wanted_end.at, wanted_end.after) if timed else None, f"ends: {wanted_end.reason or 'somehow'}")
+        )
+    if life.stands is not None:
+        actual.append(Event(None, f"waits at {life.stands.step}", -2))
+    if expect.waits_at is not None:
+        expected.append(Event(None, f"waits at {expect.waits_at}", -2))
+    return side_by_side(expected, actual)
