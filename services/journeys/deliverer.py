@@ -162,7 +162,7 @@ class Deliverer:
                 EnrolmentInput(enrolment_id=row.enrolment_id, journey=row.payload["version"], carried=row.payload.get("carried")),
                 id=workflow_id(row.journey, row.enrolment_id),
                 task_queue=self._task_queue,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_reuse_policy=_reuse(row),
                 rpc_timeout=timedelta(seconds=10),
             )
         if row.payload.get("look_back"):
@@ -208,3 +208,9 @@ class Deliverer:
                 text("SELECT 1 FROM outgoing WHERE enrolment_id = :id AND kind = 'start'"), {"id": enrolment_id}
             )
             return waiting.first() is None
+
+
+def _reuse(row: Outgoing) -> WorkflowIDReusePolicy:
+    """Started once, whatever became of it, unless the reconciler found that it is gone."""
+    again = row.payload.get("again")
+    return WorkflowIDReusePolicy.ALLOW_DUPLICATE if again else WorkflowIDReusePolicy.REJECT_DUPLICATE

@@ -14,7 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 Key = tuple[UUID, str, int]
 
 # How late a decision came after the wait before it: nothing where a signal ended that wait, or its time is not up.
-LATE = "CASE WHEN p.due <= {at} AND p.told IS NULL THEN extract(epoch FROM {at} - greatest(p.due, p.since)) END"  # seconds
+LATE = "CASE WHEN p.due <= {at} THEN extract(epoch FROM {at} - greatest(p.due, p.since)) END"
 
 
 async def started(session: AsyncSession, enrolments: Sequence[UUID]) -> None:
@@ -29,8 +29,8 @@ async def started(session: AsyncSession, enrolments: Sequence[UUID]) -> None:
 async def told(session: AsyncSession, signals: Sequence[tuple[UUID, str, Mapping[str, Any]]]) -> None:
     """These (enrolment, kind, body) are on their way to workflows, which must move on at them; a wait so ended is due no more.
 
-    A `matched` concerns the wait it names only, an `interrupt` whatever the person waits for; a `move` is kept as well, for a
-    workflow that must begin anew.
+    A `matched` concerns the wait it names only, an `interrupt` whatever the person waits for. A `refresh` ends nothing: it is
+    told until the wait has been asked about. A `move` is kept as well, for a workflow that must begin anew.
     """
     ending = {row[0]: row for row in signals if row[1] in {"matched", "interrupt"}}
     if ending:
@@ -43,6 +43,17 @@ async def told(session: AsyncSession, signals: Sequence[tuple[UUID, str, Mapping
             ),
             _columns(list(ending.values())),
         )
+    asking = {row[0]: row for row in signals if row[1] == "refresh"}
+    if asking:
+        await session.execute(
+            text(
+                "UPDATE place p SET told = jsonb_build_object('kind', k.kind, 'body', k.body), told_at = now(), "
+                "suspect_at = NULL FROM unnest(CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:bodies AS jsonb[])) "
+                "AS k(id, kind, body) WHERE p.enrolment_id = k.id AND p.step = k.body->>'step' AND p.visit = CAST(k.body->>'visit' AS int) "
+                "AND (p.told IS NULL OR p.told->>'kind' = 'refresh')"
+            ),
+            _columns(list(asking.values())),
+        )
     moves = {row[0]: row for row in signals if row[1] == "move"}
     if moves:
         await session.execute(
@@ -52,6 +63,19 @@ async def told(session: AsyncSession, signals: Sequence[tuple[UUID, str, Mapping
                 "WHERE p.enrolment_id = k.id"
             ),
             _columns(list(moves.values())),
+        )
+
+
+async def asked(session: AsyncSession, enrolments: Sequence[UUID]) -> None:
+    """Their workflows have asked about where they stand: they are there, and a `refresh` has had its effect."""
+    if enrolments:
+        await session.execute(
+            text(
+                "UPDATE place SET suspect_at = NULL, told = CASE WHEN told->>'kind' <> 'refresh' THEN told END, "
+                "told_at = CASE WHEN told->>'kind' <> 'refresh' THEN told_at END WHERE enrolment_id = ANY(:ids) "
+                "AND (suspect_at IS NOT NULL OR told->>'kind' = 'refresh')"
+            ),
+            {"ids": list(enrolments)},
         )
 
 
@@ -75,7 +99,8 @@ async def retimed(session: AsyncSession, deadlines: Mapping[Key, datetime | None
             text(
                 "UPDATE place p SET due = k.due, suspect_at = NULL FROM unnest(CAST(:ids AS uuid[]), CAST(:steps AS text[]), "
                 "CAST(:visits AS int[]), CAST(:dues AS timestamptz[])) AS k(id, step, visit, due) "
-                "WHERE p.enrolment_id = k.id AND p.step = k.step AND p.visit = k.visit AND p.told IS NULL"
+                "WHERE p.enrolment_id = k.id AND p.step = k.step AND p.visit = k.visit "
+                "AND (p.told IS NULL OR p.told->>'kind' = 'refresh')"
             ),
             {
                 "ids": [key[0] for key in keys],

@@ -186,7 +186,7 @@ class OutgoingRow(Base, table=True):
     """A workflow to start or to signal, written with its cause and deleted once Temporal has it."""
 
     __tablename__ = "outgoing"
-    __table_args__ = (Index("outgoing_by_lease", "leased_until"),)
+    __table_args__ = (Index("outgoing_by_lease", "leased_until"), Index("outgoing_of_enrolment", "enrolment_id"))
 
     id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(always=True), primary_key=True))
     enrolment_id: UUID
