@@ -132,7 +132,7 @@ class Decider:
                 return DONE
             case Later():
                 seen |= {"channel": answer.channel, "reason": answer.reason}
-                self._tell(run, "deferred", step, visit, {"until": answer.until.isoformat()}, seen)
+                self._tell(run, "deferred", step, visit, {"until": answer.until}, seen)
                 return Pending("deferred", now, answer.until)
             case _:
                 assert_never(answer)

@@ -30,12 +30,13 @@ FAILED = frozenset({"bounced", "rejected"})
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Something that happened. `enrolment` and `visit` are a receipt's."""
+    """Something that happened. `event` is what references call it; `enrolment` and `visit` are a receipt's."""
 
     id: str
     source: Source
     name: str
-    body: Body
+    event: str
+    properties: Mapping[str, JsonValue]
     when: Moment
     enrolment: str = ""
     visit: int = 0
@@ -45,10 +46,9 @@ class Fact:
         return self.when[0]
 
     @property
-    def properties(self) -> Mapping[str, JsonValue]:
-        found = self.body["properties"]
-        assert isinstance(found, dict)
-        return found
+    def body(self) -> Body:
+        """What references see."""
+        return body(self.id, self.event, self.when[0], self.properties)
 
 
 def body(identifier: str, name: str, at: datetime, properties: Mapping[str, JsonValue]) -> Body:

@@ -54,7 +54,7 @@ class Listener:
             case "event":
                 return self.passes is None or self.passes(fact.properties)
             case "receipt":
-                return fact.enrolment == enrolment and self.status in reached(str(fact.body["event"]))
+                return fact.enrolment == enrolment and self.status in reached(fact.event)
             case "profile":
                 return self.trait is not None and evaluate(self.trait, Person(traits=fact.properties), fact.at).matches
             case _:

@@ -10,7 +10,7 @@ from journeys.simulation.agenda import Agenda, Rank
 from journeys.simulation.being import Being
 from journeys.simulation.deciding import Decider
 from journeys.simulation.enrolment import Enrolment, Pending
-from journeys.simulation.facts import Fact, body
+from journeys.simulation.facts import Fact
 from journeys.simulation.listening import Listener
 from journeys.simulation.people import CallAnswered
 from journeys.simulation.telling import Teller
@@ -38,7 +38,7 @@ class Lives:
         for listener in run.exits:
             met = listener.source == "condition" and self._ask(being, run, listener, exits=True)
             if not met and traits and listener.source == "profile":
-                fact = Fact(f"{run.id}:entry", "profile", "", body("", "profile.changed", self.now, being.traits), run.since)
+                fact = Fact(f"{run.id}:entry", "profile", "", "profile.changed", being.traits, run.since)
                 met = listener.met_by(fact, run.id)
             if met:
                 self._interrupt(being, run, listener, None)
@@ -121,7 +121,7 @@ class Lives:
         if found is None or isinstance(found, datetime):
             if found != pending.until:
                 kind = "sleep" if pending.kind == "sleep" else "waiting"
-                until = {} if found is None else {"until": found.isoformat()}
+                until = {} if found is None else {"until": found}
                 self._teller.line(run, self.now, kind, step.id, run.cursor.visit, until, {"date": "changed"})
                 pending.until = found
                 run.token += 1

@@ -1,17 +1,19 @@
 """Messages under way: what becomes of each, and the next channel when it did not get far enough in time."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Protocol
+
+from pydantic import JsonValue
 
 from conditions.duration import add
 from journeys.model import Send
 from journeys.simulation.agenda import Deed
 from journeys.simulation.being import TRANSACTIONAL, Being
 from journeys.simulation.enrolment import Enrolment
-from journeys.simulation.facts import FAILED, RANKS, Fact, Moment, body
+from journeys.simulation.facts import FAILED, RANKS, Fact, Moment
 from journeys.simulation.people import DELIVERED, Consent, MessageOutcome, Response
 from journeys.simulation.sending import Go, Later, Wish, judge
 from journeys.simulation.stage import Stage
@@ -42,6 +44,7 @@ class Letter:
     attempt: int = 0
     rank: int = -1
     failed: bool = False
+    had: set[str] = field(default_factory=set)
 
 
 class World(Protocol):
@@ -65,6 +68,7 @@ class Mail:
         self._world = world
         self._teller = teller
         self._newest: dict[tuple[str, str], Letter] = {}
+        self._ready: dict[int, tuple[tuple[Response, ...], tuple[tuple[str, Response], ...]]] = {}
         self._counts_caps = bool(stage.setting.policy.caps)
 
     def post(self, being: Being, run: Enrolment, step: Send, visit: int, wish: Wish, go: Go) -> None:
@@ -84,6 +88,7 @@ class Mail:
     def _attempt(self, being: Being, letter: Letter, go: Go) -> None:
         now, run = self._world.now, letter.run
         letter.position, letter.attempt, letter.rank, letter.failed = go.position, letter.attempt + 1, -1, False
+        letter.had.clear()
         if self._counts_caps:
             being.sent.append(Sent(now, go.channel, letter.wish.purpose))
         self._teller.message(
@@ -103,28 +108,28 @@ class Mail:
 
     def _drawn(self, being: Being, letter: Letter, channel: str) -> Iterator[tuple[datetime, Response]]:
         """The outcomes that this attempt will have, each with its instant."""
-        responses = being.script.outcomes.get(letter.step.id) if letter.run.journey is self._stage.under_test else None
-        if responses is None:
-            responses = getattr(being.behaviour, channel)
-        elif not {response.status for response in responses} & _FIRST:
-            responses = (*DELIVERED, *responses)
-        assert isinstance(responses, tuple)
         came: dict[str, datetime] = {"": self._world.now}
-        named = {response.status for response in responses}
-        for position, response in enumerate(sorted(responses, key=lambda each: _ORDER.index(each.status))):
-            takes = _TAKES.get(response.status, "")
-            while takes and takes not in named:
-                takes = _TAKES.get(takes, "")
+        for position, (takes, response) in enumerate(self._responses(being, letter, channel)):
             if takes not in came or came.keys() & FAILED:
                 continue
             luck = (self._stage.setting.seed, letter.run.id, letter.step.id, letter.visit, letter.attempt, position)
             if response.chance < 1 and draw(*luck, "whether") >= response.chance:
                 continue
-            zone, _ = being.zone(letter.run.journey.zone)
-            first, last = (add(came[takes], end, zone) for end in response.after)
-            at = first if first == last else first + (last - first) * draw(*luck, "when")
+            at, (first, last) = came[takes], response.after
+            if first.is_positive or last.is_positive:
+                zone, _ = being.zone(letter.run.journey.zone)
+                begins, ends = add(at, first, zone), add(at, last, zone)
+                at = begins if begins == ends else begins + (ends - begins) * draw(*luck, "when")
             came[response.status] = at
             yield at, response
+
+    def _responses(self, being: Being, letter: Letter, channel: str) -> tuple[tuple[str, Response], ...]:
+        """What a message may come to, in the order of its life, each with what it takes."""
+        own = being.script.outcomes.get(letter.step.id) if letter.run.journey is self._stage.under_test else None
+        responses: tuple[Response, ...] = getattr(being.behaviour, channel) if own is None else own
+        if id(responses) not in self._ready:
+            self._ready[id(responses)] = responses, _in_order(responses, scripted=own is not None)
+        return self._ready[id(responses)][1]
 
     def _came(self, being: Being, letter: Letter, attempt: int, response: Response) -> None:
         if letter.attempt == attempt:
@@ -132,13 +137,17 @@ class Mail:
 
     def _receipt(self, being: Being, letter: Letter, status: str, text: str | None, url: str | None) -> None:
         run, step, channel = letter.run, letter.step.id, letter.wish.channels[letter.position]
-        said = {"text": text, "url": url, "channel": channel, "message": step}
         when = self._world.tick()
         name = f"{run.id}:{step}:{letter.visit}:{letter.attempt}:{status}"
-        if any(known.id == name for known in run.receipts.get(step, ())):
+        if status in letter.had:
             name = f"{name}:{when[1]}"
-        properties = {key: value for key, value in said.items() if value is not None}
-        fact = Fact(name, "receipt", step, body(name, status, when[0], properties), when, run.id, letter.visit)
+        letter.had.add(status)
+        properties: dict[str, JsonValue] = {"channel": channel, "message": step}
+        if text is not None:
+            properties["text"] = text
+        if url is not None:
+            properties["url"] = url
+        fact = Fact(name, "receipt", step, status, properties, when, run.id, letter.visit)
         run.receipts.setdefault(step, []).append(fact)
         letter.rank = max(letter.rank, RANKS[status])
         self._take_back(being, letter, channel, status)
@@ -169,3 +178,16 @@ class Mail:
             self._attempt(being, letter, answer)
         elif isinstance(answer, Later):
             self._world.later(being, answer.until, partial(self._fall_back, being, letter, attempt))
+
+
+def _in_order(responses: tuple[Response, ...], *, scripted: bool) -> tuple[tuple[str, Response], ...]:
+    if scripted and not {response.status for response in responses} & _FIRST:
+        responses = (*DELIVERED, *responses)
+    named = {response.status for response in responses}
+    found: list[tuple[str, Response]] = []
+    for response in sorted(responses, key=lambda each: _ORDER.index(each.status)):
+        takes = _TAKES.get(response.status, "")
+        while takes and takes not in named:
+            takes = _TAKES.get(takes, "")
+        found.append((takes, response))
+    return tuple(found)

@@ -51,7 +51,8 @@ class Tale:
     ) -> None:
         if run.id not in self._lines:
             self.runs.append(run)
-        line = Line(at=at, kind=kind, step=step, visit=visit or None, outcome=outcome, seen=seen)
+        told = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in outcome.items()}
+        line = Line(at=at, kind=kind, step=step, visit=visit or None, outcome=told, seen=seen)
         self._lines.setdefault(run.id, []).append(line)
 
     def message(self, being: Being, run: Enrolment, posted: Posted) -> None:  # noqa: ARG002  there is one person

@@ -13,7 +13,7 @@ from journeys.simulation.being import Being
 from journeys.simulation.deciding import Decider
 from journeys.simulation.doors import Admitted, Doors
 from journeys.simulation.enrolment import Enrolment
-from journeys.simulation.facts import Body, Fact, Moment, body
+from journeys.simulation.facts import Body, Fact, Moment
 from journeys.simulation.lives import Lives
 from journeys.simulation.mail import Mail
 from journeys.simulation.stage import Stage
@@ -58,13 +58,13 @@ class Town:
         """The person does something."""
         when = self.tick()
         being.remember(EventFact(identifier, event, when[0], properties))
-        self._tell(being, Fact(identifier, "event", event, body(identifier, event, when[0], properties), when))
+        self._tell(being, Fact(identifier, "event", event, event, properties, when))
 
     def change(self, being: Being, traits: Mapping[str, JsonValue], identifier: str) -> None:
         """Traits change."""
         when = self.tick()
         being.change(traits)
-        self._tell(being, Fact(identifier, "profile", "", body(identifier, "profile.changed", when[0], being.traits), when))
+        self._tell(being, Fact(identifier, "profile", "", "profile.changed", being.traits, when))
 
     def member(self, being: Being, segment: str, *, enters: bool) -> None:
         """A membership changes; nothing happens where it is so already."""
@@ -169,5 +169,4 @@ class Town:
         when = self.tick()
         identifier = f"{being.id}:{segment}:{when[1]}"
         name = "segment.entered" if enters else "segment.left"
-        told = body(identifier, name, when[0], {"segment": segment})
-        return Fact(identifier, "segment_entered" if enters else "segment_left", segment, told, when)
+        return Fact(identifier, "segment_entered" if enters else "segment_left", segment, name, {"segment": segment}, when)

@@ -9,7 +9,7 @@ from journeys.outcome import Match, Outcome, PastDue, Waiting
 from journeys.refs import MISSING, parse_ref, resolve
 from journeys.simulation.being import Being
 from journeys.simulation.enrolment import Enrolment, Follows, Pending
-from journeys.simulation.facts import Fact, Moment, body
+from journeys.simulation.facts import Fact, Moment
 from journeys.simulation.listening import Listener, paths_of
 from journeys.simulation.stage import Stage
 from journeys.simulation.telling import Teller
@@ -41,7 +41,7 @@ class Waits:
         found, seen = self._wait_ends(being, run, step, visit, now, now)
         if isinstance(found, Past):
             return self._past(run, step, visit, now, found, seen)
-        self._teller.line(run, now, "sleep", step.id, visit, {"until": found.isoformat()}, seen)
+        self._teller.line(run, now, "sleep", step.id, visit, {"until": found}, seen)
         return Pending("sleep", now, found, (), _follows(step.until))
 
     def wait_for(self, being: Being, run: Enrolment, step: WaitFor, visit: int, when: Moment) -> Outcome | Pending:
@@ -50,7 +50,7 @@ class Waits:
         deadline, seen = self._times_out(being, run, step, now)
         context = run.context(being.profile(computed=False))
         listeners = paths_of(step, self._stage, context)
-        until = {"until": deadline.isoformat()} if deadline is not None else {}
+        until = {"until": deadline} if deadline is not None else {}
         self._teller.line(run, now, "waiting", step.id, visit, until, seen)
         hit = self._missed(being, run, step, listeners, now)
         if hit is None:
@@ -63,8 +63,8 @@ class Waits:
     def met(self, run: Enrolment, listener: Listener, fact: Fact, step: str, visit: int, now: datetime) -> None:
         """A path of a wait is taken."""
         run.taken[fact.id] = step
-        run.events[fact.id] = fact.body
-        self._teller.line(run, now, "wait met", step, visit, {"path": listener.path}, fact.body)
+        run.events[fact.id] = told = fact.body
+        self._teller.line(run, now, "wait met", step, visit, {"path": listener.path}, told)
 
     def again(self, being: Being, run: Enrolment, step: Wait | WaitFor, now: datetime) -> datetime | Outcome | None:
         """The instant of a wait under way, now that what it rests on has changed; or what its policy says of it."""
@@ -83,7 +83,7 @@ class Waits:
         if not being.ask(listener.question, when[0]).matches:
             return None
         name = f"{run.id}:{run.cursor.step or ''}:{run.cursor.visit}:{listener.path}"
-        return Fact(name, "profile", "", body(name, "condition.met", when[0], {}), when)
+        return Fact(name, "profile", "", "condition.met", {}, when)
 
     def _missed(
         self, being: Being, run: Enrolment, step: WaitFor, listeners: tuple[Listener, ...], now: datetime
