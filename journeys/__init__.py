@@ -1,6 +1,6 @@
 """The pure core: what a journey is and what it means. `journeys.timing` (time zones) is imported apart, not from here."""
 
-from journeys.check import Catalog, check
+from journeys.check import Catalog, check, check_definition
 from journeys.cursor import Cursor
 from journeys.engine import Effect, Finish, Perform, advance, plan, resume, start
 from journeys.errors import JourneyError, JourneysError, OutcomeMismatch, UnknownStep
@@ -30,6 +30,7 @@ __all__ = [
     "UnknownStep",
     "advance",
     "check",
+    "check_definition",
     "choose",
     "content_hash",
     "draw",

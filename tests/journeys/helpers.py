@@ -57,16 +57,20 @@ def wait_for(step_id: str, steps: object = (), timeout: object = None, **more: o
     return found if timeout is None else {**found, "timeout": timeout}
 
 
+GONE = object()
+
+
 def leads_somewhere(data: object, path: str) -> bool:
     """Whether a JSON path exists in the document, or at least what would contain it."""
     parts = re.findall(r'\.([A-Za-z_$][\w$-]*)|\[(\d+)\]|\["(.*?)"\]', path)
     assert "$" + "".join(f".{name}" if name else f"[{at}]" if at else f'["{key}"]' for name, at, key in parts) == path
     for left, (name, at, key) in zip(range(len(parts) - 1, -1, -1), parts, strict=True):
-        part: str | int = int(at) if at else name or key
-        if (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
-            data = data[part]
-        else:
+        inner = data.get(name or key, GONE) if isinstance(data, dict) else GONE
+        if isinstance(data, list) and at and int(at) < len(data):
+            inner = data[int(at)]
+        if inner is GONE:
             return left == 0 and isinstance(data, dict)
+        data = inner
     return True
 
 

@@ -1,0 +1,137 @@
+"""Problems of form do not hide those of meaning, and nothing is claimed that repairing them would make untrue."""
+
+import copy
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conditions.problems import Problem
+from journeys import check, check_definition, parse_journey
+from tests.journeys.helpers import branch, goto, leads_somewhere, pause, send, small, wait_for
+from tests.journeys.strategies import definitions
+
+Json = dict[str, Any]
+
+
+def found(data: object) -> list[tuple[str, str]]:
+    return [(problem.path, problem.message) for problem in check_definition(data)[1]]
+
+
+def test_what_is_wrong_beside_and_inside_an_unreadable_step_is_found_with_it() -> None:
+    inner = wait_for("w", [goto("g", "nowhere")], timeot={"after": "P1D"})
+    data = small(
+        pause("a", fro="P1D"),
+        send("s", channels=["sms", "sms"]),
+        {"id": "b", "type": "branch", "paths": [{"iff": {"segment": "vip"}, "steps": [inner]}], "otherwise": [send("s")]},
+        zone="Mars/Olympus",
+    )
+    assert found({**data, "purpose": 3}) == [
+        ("$.purpose", "is 3"),
+        ("$.steps[0].fro", "unknown key 'fro'"),
+        ("$.steps[1].channels", "a channel is named twice"),
+        ("$.steps[2].otherwise[0].id", "the id 's' is taken by $.steps[1]"),
+        ("$.steps[2].paths[0].id", "is missing"),
+        ("$.steps[2].paths[0].if", "is missing"),
+        ("$.steps[2].paths[0].iff", "unknown key 'iff'"),
+        ("$.steps[2].paths[0].steps[0].paths[0].steps[0].goto", "there is no step 'nowhere'"),
+        ("$.steps[2].paths[0].steps[0].timeot", "unknown key 'timeot'"),
+        ("$.zone", "'Mars/Olympus' is no time zone"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        small({"id": "j", "type": "goto", "goto": 3}, send("behind")),  # it may be meant to go there
+        small({"type": "exitt"}, send("behind")),
+        small(send("s", templat="x"), wait_for("w") | {"paths": [{"id": "p", "message": "s", "status": "opened"}]}),
+        small({"id": "c", "type": "call"}, {"id": "u", "type": "update_profile", "set": {"x": {"ref": "results.c.status"}}}),
+        small({"id": "w", "type": "wait_for"}, {"id": "u", "type": "update_profile", "set": {"x": {"ref": "event.id"}}}),
+        small({"id": "w", "type": "wait"}, goto("g", "w")),
+    ],
+)
+def test_nothing_is_claimed_of_what_an_unreadable_step_may_have_meant(data: Json) -> None:
+    journey, problems = check_definition(data)
+    assert journey is None
+    assert {problem.path for problem in problems} <= {
+        f"$.steps[0]{part}" for part in ("", ".goto", ".template", ".templat", ".url", ".paths")
+    }
+
+
+@pytest.mark.parametrize(
+    "data", [[], None, {}, {"steps": 3}, {"steps": [3, [], {"id": []}]}, small({"id": "b", "paths": {"steps": 3}})]
+)
+def test_whatever_is_no_journey_has_problems_and_raises_nothing(data: object) -> None:
+    journey, problems = check_definition(data)
+    assert journey is None
+    assert problems
+
+
+def test_a_readable_definition_is_simply_checked() -> None:
+    data = small(branch("b", {"any": []}))
+    assert check_definition(data) == (parse_journey(data), check(parse_journey(data)))
+
+
+def steps_of(data: object) -> Iterator[Json]:
+    if isinstance(data, dict):
+        if "id" in data and "type" in data:
+            yield data
+        for part in data.values():
+            yield from steps_of(part)
+    elif isinstance(data, list):
+        for part in data:
+            yield from steps_of(part)
+
+
+def known(problems: tuple[Problem, ...]) -> set[tuple[str, str]]:
+    return {(problem.path, problem.message) for problem in problems}
+
+
+@settings(max_examples=60, deadline=None)
+@given(definitions(), st.data())
+def test_every_finding_about_the_rest_is_one_about_the_repaired_definition(data: Json, draws: st.DataObject) -> None:
+    whole = known(check(parse_journey(data)))
+    broken = copy.deepcopy(data)
+    damaged = draws.draw(st.lists(st.sampled_from(list(steps_of(broken["steps"]))), min_size=1, max_size=2))
+    for step in damaged:
+        match draws.draw(st.sampled_from(["key", "type", "field"])):
+            case "key":
+                step["typo"] = 1
+            case "type":
+                step["type"] = "unknown"
+            case _:
+                step.pop(next((name for name in step if name not in {"id", "type"}), ""), None)
+    journey, problems = check_definition(broken)
+    if journey is not None:  # what was left out has a default
+        return
+    own = damage(broken, damaged)
+    more = known(problems) - whole
+    assert [
+        (path, said) for path, said in more if not any(path.startswith(step) for step in own) and not shorter(said, whole)
+    ] == []
+    assert all(leads_somewhere(broken, problem.path) for problem in problems)
+
+
+def shorter(said: str, whole: set[tuple[str, str]]) -> bool:
+    """Whether it tells of a loop that is found in the whole with the unreadable step in it."""
+    loops = [set(re.findall(r"s\d+", other)) for _, other in whole if other.startswith("the loop")]
+    return said.startswith("the loop") and any(set(re.findall(r"s\d+", said)) <= loop for loop in loops)
+
+
+def damage(broken: Json, damaged: list[Json]) -> list[str]:
+    """JSON paths of the damaged steps."""
+    return [path for path, step in places(broken["steps"], "$.steps") if any(step is other for other in damaged)]
+
+
+def places(data: object, path: str) -> Iterator[tuple[str, object]]:
+    yield path, data
+    if isinstance(data, dict):
+        for name, part in data.items():
+            yield from places(part, f"{path}.{name}")
+    elif isinstance(data, list):
+        for at, part in enumerate(data):
+            yield from places(part, f"{path}[{at}]")
