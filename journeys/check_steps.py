@@ -11,9 +11,7 @@ from journeys.model import (
     Branch,
     Call,
     EmitEvent,
-    EntryBySchedule,
     Journey,
-    ReentryAfter,
     Repeat,
     Send,
     Split,
@@ -60,8 +58,3 @@ def _not_yet(journey: Journey) -> Iterator[Problem]:
         path = journey.index.places[step_id].path
         if isinstance(step, Call | EmitEvent) or (isinstance(step, StartJourney) and (step.wait or step.properties is not None)):
             yield Problem(path=f"{path}.type", message=f"{step.type} is not carried out yet", remedy="leave it out")
-    entry = journey.entry
-    if isinstance(entry, EntryBySchedule):
-        yield Problem(path="$.entry.schedule", message="schedules are not carried out yet", remedy="enter by a segment")
-    if entry.only_if is not None or entry.caps is not None or isinstance(entry.reentry, ReentryAfter):
-        yield Problem(path="$.entry", message="only_if, caps and windows are not kept yet", remedy="leave them out")

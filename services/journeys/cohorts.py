@@ -21,7 +21,7 @@ _COLUMNS = (
 _CREATE = text(
     "INSERT INTO cohort (id, journey, version, occasion, segment, zone, at, state, per_hour, taken, entered, refused, "
     "created_at, created_by, ended_at) VALUES (:id, :journey, :version, :occasion, :segment, :zone, :at, :state, :per_hour, 0, 0, 0, :now, "
-    ":by, CASE WHEN :state = 'missed' THEN CAST(:now AS timestamptz) END) ON CONFLICT (journey, occasion) DO NOTHING RETURNING id"
+    ":by, CASE WHEN CAST(:state AS text) = 'missed' THEN CAST(:now AS timestamptz) END) ON CONFLICT (journey, occasion) DO NOTHING RETURNING id"
 )
 _ONE = text(f"SELECT {_COLUMNS} FROM cohort WHERE id = :id")  # constants only
 _LOCKED = text(f"SELECT {_COLUMNS} FROM cohort WHERE id = :id FOR UPDATE")
@@ -36,7 +36,7 @@ _TAKEN = text(
     "next_at = :next_at WHERE id = :id"
 )
 _MOVE = text(
-    "UPDATE cohort SET state = :to, ended_at = CASE WHEN :to IN ('done', 'cancelled') THEN CAST(:now AS timestamptz) END "
+    "UPDATE cohort SET state = :to, ended_at = CASE WHEN CAST(:to AS text) IN ('done', 'cancelled') THEN CAST(:now AS timestamptz) END "
     "WHERE id = :id AND state = ANY(:of) RETURNING id"
 )
 

@@ -30,7 +30,7 @@ from services.journeys.results import answer
 __all__ = ["Entered", "Entrant", "Refused", "enrolment_id", "enter"]
 
 _NAMESPACE = UUID("6f6b1d0e-6c53-5d2e-9d3a-52f3b9a6d1c4")
-_TRIES = 5
+_TRIES = 20
 
 
 @dataclass(slots=True)
