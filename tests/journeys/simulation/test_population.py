@@ -1,0 +1,88 @@
+"""Populations: numbers per step, caps on entries, the difference of two versions, and the past played again."""
+
+from datetime import timedelta
+from typing import Any
+
+from journeys.simulation import Script, Setting, backtest, compare, simulate, simulate_population
+from tests.journeys.simulation.support import DAY, HOUR, START, event, journey, person, send, wait
+
+UNTIL = START + 30 * DAY
+STEPS = (
+    send("a"),
+    {
+        "id": "x",
+        "type": "split",
+        "paths": [
+            {"id": "on", "weight": 80, "steps": [wait("w", **{"for": "P1D"}), send("b")]},
+            {"id": "off", "weight": 20, "hold_out": True},
+        ],
+    },
+)
+
+
+def people(number: int, *happenings: dict[str, Any]) -> list[Script]:
+    return [
+        Script.model_validate({"person": person() | {"id": f"p{each}"}, "happenings": [event(each * HOUR, "Begun"), *happenings]})
+        for each in range(number)
+    ]
+
+
+def test_a_report_counts_what_the_lives_of_its_people_are() -> None:
+    under_test = journey(*STEPS, goal={"event": "Bought"})
+    scripts = people(60, event(30 * HOUR, "Bought"))
+    report = simulate_population(under_test, scripts, Setting(), UNTIL)
+    lives = [simulate(under_test, script, Setting(), UNTIL) for script in scripts]
+    messages = [message for life in lives for message in life.messages]
+    held = sum(line.kind == "held_out" for life in lives for line in life.lines)
+    assert (report.people, report.entered, report.under_way, report.ended) == (60, 60, 0, {"completed": 60})
+    assert report.held_out == held > 0
+    assert report.step("x").paths == {"on": 60 - held, "off": held}
+    assert report.step("a").sent == 60
+    assert report.step("w").entered == report.step("b").sent == 60 - held
+    assert report.goal_reached == sum(life.runs[0].goal_at is not None for life in lives) > 0
+    assert sum(hour.sent for hour in report.curve) == len(messages) == sum(report.messages.values())
+    assert report.curve[0].at == START
+    assert report.by_person["p0"] == {f"t-{message.step}": 1 for message in lives[0].messages}
+
+
+def test_a_report_says_who_still_waits_and_why_messages_were_not_sent() -> None:
+    scripts = people(10)
+    unwilling = [script.model_copy(update={"person": script.person.model_copy(update={"consents": ()})}) for script in scripts]
+    report = simulate_population(journey(send("a"), wait("w", **{"for": "P60D"})), unwilling, Setting(), UNTIL)
+    assert report.step("a").skipped == {"no_consent": 10}
+    assert (report.under_way, report.step("w").waiting) == (10, 10)
+
+
+def test_caps_let_in_so_many_an_hour_and_so_many_in_all() -> None:
+    entry = {"event": "Begun", "caps": {"per_hour": 2, "in_all": 7}}
+    scripts = [
+        script.model_copy(update={"happenings": (script.happenings[0].model_copy(update={"at": START}),)}) for script in people(9)
+    ]
+    report = simulate_population(journey(send("a"), entry=entry), scripts, Setting(), START + 150 * timedelta(minutes=1))
+    assert [(hour.at - START, hour.sent) for hour in report.curve] == [(0 * HOUR, 2), (HOUR, 2), (2 * HOUR, 2)]
+    assert (report.entered, report.held, report.refused) == (7, 1, {"all places are taken": 2})
+
+
+def test_the_difference_of_two_versions_names_steps_messages_and_people() -> None:
+    before = simulate_population(journey(*STEPS), people(50), Setting(), UNTIL)
+    after = simulate_population(journey(*STEPS, send("c")), people(50), Setting(), UNTIL)
+    assert compare(before, before).model_dump(exclude_defaults=True) == {}
+    change = compare(before, after)
+    assert set(change.steps) == {"c"}
+    assert change.messages["t-c"].more == tuple(sorted(f"p{number}" for number in range(50)))
+    assert compare(after, before).messages["t-c"].fewer == change.messages["t-c"].more
+
+
+def test_a_backtest_takes_what_was_before_the_period_as_past_and_lets_in_by_the_journeys_own_rules() -> None:
+    under_test = journey(send("s"), entry={"event": "Bought", "only_if": {"event": "Bought", "count": {"gte": 2}}})
+    scripts = [
+        Script.model_validate(
+            {
+                "person": person() | {"id": str(number)},
+                "happenings": [event(-9 * DAY, "Bought"), *([] if number % 2 else [event(DAY, "Bought")])],
+            }
+        )
+        for number in range(6)
+    ]
+    report = backtest(under_test, scripts, Setting(), START, UNTIL)
+    assert (report.people, report.entered, report.refused) == (6, 3, {})
