@@ -59,6 +59,16 @@ class Settings(BaseSettings):
         description="Base URL at which providers and customers reach the channels service (callbacks, unsubscribe pages).",
     )
 
+    call_secrets: SecretStr = Field(
+        SecretStr("{}"),
+        alias="REIS_CALL_SECRETS",
+        description="What `call` steps name as `{{ secrets.NAME }}`: JSON object of texts. Never stored, logged or shown.",
+    )
+    call_allowed_hosts: str = Field(
+        "",
+        alias="REIS_CALL_ALLOWED_HOSTS",
+        description="Hosts and networks that `call` steps may reach although they are not public: `crm.internal, 10.1.0.0/16`.",
+    )
     service_key: SecretStr = Field(
         SecretStr(""), alias="REIS_SERVICE_KEY", description="The key this process calls the other services with."
     )
@@ -127,6 +137,14 @@ class Settings(BaseSettings):
     )
     provider_callbacks: bool = Field(
         default=True, alias="REIS_PROVIDER_CALLBACKS", description="Ask providers for status callbacks."
+    )
+
+    resume_per_second: float = Field(
+        50.0,
+        alias="REIS_RESUME_PER_SECOND",
+        gt=0,
+        description="People a second (real time, all processes together) who are started after being held, woken after a pause, "
+        "or migrated.",
     )
 
     clock_factor: float = Field(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from fastapi import FastAPI
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -9,30 +11,41 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from infra.auth import KeyRing
 from infra.clock import Clock
 from infra.db import Database, service_url
+from infra.egress import Allowed, EgressTransport
 from infra.feed.consumer import FeedConsumer
 from infra.http import ServiceClient
+from infra.outbound import Outbound
 from infra.service import create_service, serve
 from infra.settings import Settings
 from infra.temporal import connect
 from services.journeys.admitter import Admitter
 from services.journeys.asking import Asker
 from services.journeys.backfilling import Backfiller
+from services.journeys.caller import Caller
 from services.journeys.carrying import Carrier
+from services.journeys.cases import FactFinder
 from services.journeys.cohort_keeper import CohortKeeper
 from services.journeys.deciding import Decider
 from services.journeys.deliverer import Deliverer
 from services.journeys.endpoints import definition_routes, reading_routes, worker_routes
 from services.journeys.endpoints.cohorts import cohort_routes
 from services.journeys.endpoints.explaining import explaining_routes
+from services.journeys.endpoints.health import health_routes
 from services.journeys.enrolling import Enroller
 from services.journeys.explaining import Explainer
 from services.journeys.explaining.witnesses import Witnesses
 from services.journeys.gathering import Gatherer
+from services.journeys.lifecycle import Lifecycle
 from services.journeys.looking_back import CriteriaLookBack
+from services.journeys.reconciling import Reconciler
+from services.journeys.reconciling.reconciler import EVERY_SECONDS, GRACE
+from services.journeys.requests import Secrets
+from services.journeys.results import Results
 from services.journeys.routing import ProfileRoute, ReceiptRoute, SegmentRoute
 from services.journeys.scheduling import Scheduler
 from services.journeys.steps import Steps
 from services.journeys.versions import Versions
+from services.journeys.waits import WaitDecider
 from services.journeys.watching import Watcher
 from services.journeys.world import World
 
@@ -50,9 +63,15 @@ def create_app(
     segments: ServiceClient,
     channels: ServiceClient,
     workspace_zone: str = "UTC",
+    reconciler_grace: timedelta = GRACE,
+    reconciler_every: float = EVERY_SECONDS,
+    outbound: Outbound | None = None,
+    secrets: Secrets | None = None,
+    resume_per_second: float = 50.0,
 ) -> FastAPI:
     """The app with its routers, its three feed consumers and the deliverer; the collaborators are closed with it."""
-    versions = Versions(database)
+    outbound, secrets = outbound or Outbound(EgressTransport(Allowed())), secrets or Secrets({})
+    versions = Versions(database, secrets=frozenset(secrets.values))
     world = World(profiles=profiles, segments=segments, channels=channels)
     deliverer = Deliverer(
         database=database,
@@ -60,8 +79,34 @@ def create_app(
         task_queue=task_queue,
         look_back=CriteriaLookBack(database=database, world=world, clock=clock),
     )
-    decider = Decider(world=world, versions=versions, clock=clock, workspace_zone=workspace_zone)
-    steps = Steps(database=database, versions=versions, decider=decider, world=world, clock=clock, deliver=deliverer.deliver)
+    caller = Caller(database=database, outbound=outbound, secrets=secrets, clock=clock, deliver=deliverer.deliver)
+    decider = Decider(
+        world=world,
+        versions=versions,
+        results=Results(database),
+        clock=clock,
+        workspace_zone=workspace_zone,
+        secrets=secrets,
+    )
+    lifecycle = Lifecycle(
+        database=database,
+        versions=versions,
+        world=world,
+        waits=WaitDecider(finder=FactFinder(world, workspace_zone, Results(database)), clock=clock),
+        clock=clock,
+        deliver=deliverer.deliver,
+        per_second=resume_per_second,
+    )
+    steps = Steps(
+        database=database,
+        versions=versions,
+        decider=decider,
+        mover=lifecycle.mover,
+        world=world,
+        clock=clock,
+        deliver=deliverer.deliver,
+        called=caller.notify,
+    )
     asker = Asker(world, workspace_zone)
     enroller = Enroller(database=database, versions=versions, world=world, asker=asker, clock=clock, deliver=deliverer.deliver)
     admitter = Admitter(database=database, versions=versions, asker=asker, clock=clock, deliver=deliverer.deliver)
@@ -78,6 +123,15 @@ def create_app(
     keeper = CohortKeeper(database=database, temporal=temporal, task_queue=task_queue, clock=clock)
     scheduler = Scheduler(database=database, versions=versions, world=world, clock=clock, workspace_zone=workspace_zone)
     backfiller = Backfiller(database=database, versions=versions, world=world, clock=clock)
+    reconciler = Reconciler(
+        database=database,
+        temporal=temporal,
+        clock=clock,
+        steps=steps,
+        deliver=deliverer.deliver,
+        grace=reconciler_grace,
+        every=reconciler_every,
+    )
     witnesses = Witnesses(profiles=profiles, segments=segments, channels=channels)
     explainer = Explainer(database=database, versions=versions, witnesses=witnesses)
     watcher = Watcher(
@@ -113,21 +167,26 @@ def create_app(
         routers=[
             worker_routes(steps),
             definition_routes(versions, world, clock, database),
-            reading_routes(database, enroller),
+            reading_routes(database, enroller, clock),
+            health_routes(database, clock),
             explaining_routes(explainer),
+            *lifecycle.routes(),
             cohort_routes(database=database, backfiller=backfiller, gatherer=gatherer, clock=clock, wake=keeper.wake),
         ],
         keyring=keyring,
         database=database,
         background=[
             deliverer.run,
+            caller.run,
             watcher.run,
             admitter.run,
             keeper.run,
             scheduler.run,
+            reconciler.run,
+            *lifecycle.background,
             *(consumer.run for consumer in consumers),
         ],
-        closing=[profiles.close, segments.close, channels.close],
+        closing=[profiles.close, segments.close, channels.close, outbound.close],
     )
 
 
@@ -144,5 +203,8 @@ async def main(settings: Settings) -> None:
         segments=ServiceClient("segments", settings.segments_url, key=key),
         channels=ServiceClient("channels", settings.channels_url, key=key, timeout=15.0),
         workspace_zone=settings.timezone,
+        resume_per_second=settings.resume_per_second,
+        outbound=Outbound(EgressTransport(Allowed.parse(settings.call_allowed_hosts))),
+        secrets=Secrets.parse(settings.call_secrets),
     )
     await serve(app, settings)

@@ -34,6 +34,7 @@ class Enrolment:
     entered_at: datetime
     state: str
     reason: str | None
+    moving: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +73,8 @@ async def load(session: AsyncSession, items: Sequence[StepItem]) -> Known:
     """Enrolments, earlier decisions under the same keys, and the events that woke the last paths."""
     enrolments = await session.execute(
         text(
-            "SELECT id, journey, version, profile_id, entry, position, entered_at, state, reason FROM enrolment WHERE "
-            "id = ANY(:ids)"
+            "SELECT id, journey, version, profile_id, entry, position, entered_at, state, reason, moving FROM enrolment "
+            "WHERE id = ANY(:ids)"
         ),
         {"ids": list({item.enrolment_id for item in items})},
     )

@@ -13,20 +13,23 @@ from contracts.journeys import FinishItem, StepItem
 from infra.clock import Clock
 from infra.db import Database
 from infra.errors import CallFailed
-from journeys.model import WaitFor
+from journeys.model import Call, StartJourney, WaitFor
 from journeys.outcome import Chose, Deferred, Done, Ended, Later, Match, Moved, PastDue, ServiceOutcome, Sleep, Waiting
-from services.journeys import enrolments, watches
+from services.journeys import calls, enrolments, places, watches
 from services.journeys.cases import Case
 from services.journeys.deciding import Decider
 from services.journeys.enrolments import Decision, Known
 from services.journeys.entering import enter
 from services.journeys.listeners import register
 from services.journeys.matching import Met, matched
+from services.journeys.moving import Mover
 from services.journeys.outgoing import Outgoing
 from services.journeys.rendezvous import Looked, Rendezvous, settle
+from services.journeys.results import answer
 from services.journeys.resuming import Paused, acts, late_waits, parked, too_late
 from services.journeys.rulings import Ruling
 from services.journeys.versions import Versions
+from services.journeys.wishes import stir_movers
 from services.journeys.world import World
 
 log = structlog.get_logger(__name__)
@@ -44,17 +47,21 @@ class Steps:
         database: Database,
         versions: Versions,
         decider: Decider,
+        mover: Mover,
         world: World,
         clock: Clock,
         deliver: Callable[[Sequence[Outgoing]], None],
+        called: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
         self._versions = versions
         self._decider = decider
+        self._mover = mover
         self._world = world
         self._rendezvous = Rendezvous(database=database, world=world, clock=clock)
         self._clock = clock
         self._deliver = deliver
+        self._called = called
 
     async def perform(self, items: Sequence[StepItem]) -> list[ServiceOutcome]:
         """One outcome per item, in order. `Later` for those that something did not answer for."""
@@ -62,7 +69,8 @@ class Steps:
             known = await enrolments.load(session, items)
             current = await self._versions.current(session)
             paused = await Paused.of(session)
-        found = [case for item in items if (case := await self._case(item, known)) is not None]
+        moving = await self._mover(items, known)
+        found = [case for item in items if _key_of(item) not in moving and (case := await self._case(item, known)) is not None]
         cases = {_key(case): case for case in found}
         undecided = await self._arrived([case for key, case in cases.items() if key not in known.decisions])
         settled = await self._held_back(undecided, paused)
@@ -70,8 +78,18 @@ class Steps:
         rulings = [*settled.values(), *decided]
         decisions = await self._keep(rulings, known)
         matches, unseen = await self._find_missed(cases.values(), decisions)
+        matches |= await self._answered(cases.values(), decisions)
         failed |= unseen
-        return [self._answer(item, known, decisions, matches, failed) for item in items]
+        await self._note_asked([item for item in items if item.confirm or _key_of(item) in failed])
+        failed |= {key: _later(answer, key) for key, answer in moving.items() if isinstance(answer, BaseException)}
+        moved = {key: answer for key, answer in moving.items() if not isinstance(answer, BaseException)}
+        return [moved.get(_key_of(item)) or self._answer(item, known, decisions, matches, failed) for item in items]
+
+    async def _note_asked(self, items: Sequence[StepItem]) -> None:
+        """Workflows that asked without a new decision are there all the same, and are being tried again where something fails."""
+        if items:
+            async with self._database.begin() as session:
+                await places.asked(session, [item.enrolment_id for item in items])
 
     async def finish(self, items: Sequence[FinishItem]) -> None:
         """Ends enrolments; what those that a criterion ended have not yet sent is taken back first."""
@@ -138,11 +156,26 @@ class Steps:
             await enrolments.forget_waits(session, [ruling.decision.enrolment_id for ruling in written])
             await register(session, [listener for ruling in written for listener in ruling.listeners])
             await watches.register(session, [watch for ruling in written for watch in ruling.watches])
+            await calls.forget(session, [ruling.decision.enrolment_id for ruling in written])
+            await calls.add(session, [call for ruling in written for call in ruling.calls], self._clock.real_now())
+            await answer(session, [each for ruling in written for each in ruling.answers], signal=False)
             entered = await enter(session, [entrant for ruling in written for entrant in ruling.entrants], self._clock.now())
+            told = await stir_movers(session, [ruling.decision for ruling in written])
             others = [ruling.decision.key for ruling in rulings if ruling.decision.key not in fresh]
             earlier = await enrolments.decided(session, others) if others else {}
-        self._deliver(entered.outgoing)
+        self._deliver([*entered.outgoing, *told])
+        if any(ruling.calls for ruling in written):
+            self._called()
         return known.decisions | earlier | {ruling.decision.key: ruling.decision for ruling in written}
+
+    async def _answered(self, cases: Iterable[Case], decisions: dict[enrolments.Key, Decision]) -> dict[enrolments.Key, Match]:
+        """Calls and awaited journeys that are over: answered again, so that a lost signal loses nothing."""
+        asked = [_key(case) for case in cases if isinstance(case.step, Call | StartJourney)]
+        waiting = [key for key in asked if key in decisions and decisions[key].outcome["kind"] == "waiting"]
+        if not waiting:
+            return {}
+        async with self._database.read() as session:
+            return await matched(session, waiting)
 
     async def _find_missed(
         self, cases: Iterable[Case], decisions: dict[enrolments.Key, Decision]
@@ -240,6 +273,10 @@ def _later(error: BaseException, key: enrolments.Key) -> Later:
 def _public_reason(reason: str | None) -> str:
     """The kind of an ending, without the trait or event it names: it goes into workflow history."""
     return (reason or "ended").partition(":")[0]
+
+
+def _key_of(item: StepItem) -> enrolments.Key:
+    return (item.enrolment_id, item.step, item.visit)
 
 
 def _key(case: Case) -> enrolments.Key:

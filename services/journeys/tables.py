@@ -326,7 +326,10 @@ class CohortRow(Base, table=True):
 
 
 class MigrationRow(Base, table=True):
-    """People of one version on their way to another. `plan` has the mapping and what happens to each group."""
+    """People of one version on their way to another. `plan` has the mapping and what happens to each group.
+
+    `state`: running (people are being told), finishing (some have yet to arrive), done, cancelled. `after` is the last one told.
+    """
 
     __tablename__ = "migration"
     __table_args__ = (Index("migration_of_journey", "journey"),)

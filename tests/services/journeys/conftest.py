@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from contracts.feed import FeedItem
@@ -17,12 +18,17 @@ from infra.clock import Clock
 from infra.db import Database
 from journeys.outcome import ServiceOutcome
 from services.journeys.asking import Asker
+from services.journeys.cases import FactFinder
 from services.journeys.deciding import Decider
 from services.journeys.enrolling import Enroller
+from services.journeys.lifecycle import Lifecycle
 from services.journeys.outgoing import Outgoing
+from services.journeys.requests import Secrets
+from services.journeys.results import Results
 from services.journeys.routing import ProfileRoute, ReceiptRoute, SegmentRoute
 from services.journeys.steps import Steps
 from services.journeys.versions import Versions
+from services.journeys.waits import WaitDecider
 from tests.services.journeys.neighbours import Neighbours
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -47,6 +53,7 @@ class Service:
     versions: Versions
     steps: Steps
     enroller: Enroller
+    lifecycle: Lifecycle
     told: list[Outgoing] = field(default_factory=list)
     numbers: Any = field(default_factory=lambda: count(1))
 
@@ -137,12 +144,37 @@ class Service:
 async def service(migrated_database: Callable[[str], str]) -> AsyncIterator[Service]:
     SetClock.instant = NOW
     database = Database(migrated_database("journeys"))
-    neighbours, clock, versions = Neighbours(), SetClock(), Versions(database)
+    secrets = Secrets.parse(SecretStr('{"CRM_KEY": "hush-hush", "LOGIN": "me:pw"}'))
+    neighbours, clock, versions = Neighbours(), SetClock(), Versions(database, secrets=frozenset(secrets.values))
     world = neighbours.world()
-    decider = Decider(world=world, versions=versions, clock=clock, workspace_zone="Europe/Berlin")
+    decider = Decider(
+        world=world,
+        versions=versions,
+        results=Results(database),
+        clock=clock,
+        workspace_zone="Europe/Berlin",
+        secrets=secrets,
+    )
     told: list[Outgoing] = []
-    steps = Steps(database=database, versions=versions, decider=decider, world=world, clock=clock, deliver=told.extend)
+    lifecycle = Lifecycle(
+        database=database,
+        versions=versions,
+        world=world,
+        waits=WaitDecider(finder=FactFinder(world, "Europe/Berlin", Results(database)), clock=clock),
+        clock=clock,
+        deliver=told.extend,
+        per_second=1_000_000,
+    )
+    steps = Steps(
+        database=database,
+        versions=versions,
+        decider=decider,
+        mover=lifecycle.mover,
+        world=world,
+        clock=clock,
+        deliver=told.extend,
+    )
     asker = Asker(world, "Europe/Berlin")
     enroller = Enroller(database=database, versions=versions, world=world, asker=asker, clock=clock, deliver=told.extend)
-    yield Service(database, neighbours, clock, versions, steps, enroller, told)
+    yield Service(database, neighbours, clock, versions, steps, enroller, lifecycle, told)
     await database.close()
