@@ -20,8 +20,8 @@ _COLUMNS = (
 )
 _CREATE = text(
     "INSERT INTO cohort (id, journey, version, occasion, segment, zone, at, state, per_hour, taken, entered, refused, "
-    "created_at, created_by, ended_at) VALUES (:id, :journey, :version, :occasion, :segment, :zone, :at, :state, :per_hour, 0, 0, 0, :now, "
-    ":by, CASE WHEN CAST(:state AS text) = 'missed' THEN CAST(:now AS timestamptz) END) ON CONFLICT (journey, occasion) DO NOTHING RETURNING id"
+    "created_at, created_by, ended_at) VALUES (:id, :journey, :version, :occasion, :segment, :zone, :at, :state, :per_hour, "
+    "0, 0, 0, :now, :by, :ended_at) ON CONFLICT (journey, occasion) DO NOTHING RETURNING id"
 )
 _ONE = text(f"SELECT {_COLUMNS} FROM cohort WHERE id = :id")  # constants only
 _LOCKED = text(f"SELECT {_COLUMNS} FROM cohort WHERE id = :id FOR UPDATE")
@@ -35,10 +35,7 @@ _TAKEN = text(
     "UPDATE cohort SET after = :after, taken = taken + :taken, entered = entered + :entered, refused = refused + :refused, "
     "next_at = :next_at WHERE id = :id"
 )
-_MOVE = text(
-    "UPDATE cohort SET state = :to, ended_at = CASE WHEN CAST(:to AS text) IN ('done', 'cancelled') THEN CAST(:now AS timestamptz) END "
-    "WHERE id = :id AND state = ANY(:of) RETURNING id"
-)
+_MOVE = text("UPDATE cohort SET state = :to, ended_at = :ended_at WHERE id = :id AND state = ANY(:of) RETURNING id")
 
 
 class Cohort(BaseModel):
@@ -90,6 +87,7 @@ async def create(
         "by": by,
         "now": now,
         "state": state,
+        "ended_at": now if state == "missed" else None,
     }
     return (await session.execute(_CREATE, values)).first() is not None
 
@@ -138,7 +136,8 @@ _FROM: dict[State, tuple[State, ...]] = {
 
 async def move(session: AsyncSession, cohort_id: UUID, to: State, now: datetime) -> None:
     """Brings a cohort into another state; the state it is in already is fine. Raises `NotFound`, `Conflict`."""
-    if (await session.execute(_MOVE, {"id": cohort_id, "to": to, "of": list(_FROM[to]), "now": now})).first() is not None:
+    values = {"id": cohort_id, "to": to, "of": list(_FROM[to]), "ended_at": now if to in ("done", "cancelled") else None}
+    if (await session.execute(_MOVE, values)).first() is not None:
         return
     cohort = await load(session, cohort_id)
     if cohort.state != to:

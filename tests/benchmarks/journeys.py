@@ -77,15 +77,15 @@ class Bench:
     async def round(self, journeys: int) -> Cost:
         """`journeys` people live R, all processes but the sandbox metered."""
         mark, people = await self._people(journeys)
-        received = await self._count()
-        before, started = self._cpu(), time.perf_counter()
-        await self._track(people, f"Start {mark}", {"mark": mark})
+        received = await self.count()
+        before, started = self.cpu(), time.perf_counter()
+        await self.track(people, f"Start {mark}", {"mark": mark})
         await self._received(received + journeys)
-        await self._track(people, f"Go {mark}", {})
+        await self.track(people, f"Go {mark}", {})
         await self._received(received + 3 * journeys)
         await until(lambda: self._ended(mark, journeys), what="all journeys have ended")
         await until(self._reported, what="every status callback has arrived")
-        seconds, after = time.perf_counter() - started, self._cpu()
+        seconds, after = time.perf_counter() - started, self.cpu()
         cpu = {name: after[name] - before[name] for name in after}
         enrolment = (await self.shop.enrolments(mark))[0]
         events = await history.events(self.temporal, f"{mark}/{enrolment['id']}")
@@ -95,10 +95,10 @@ class Bench:
         """Real seconds from sending an event to its message at the provider, at a gentle pace."""
         mark, people = await self._people(journeys)
         sent: dict[str, float] = {}
-        received = await self._count()
+        received = await self.count()
         for number, person in enumerate(people):
             sent[f"+4915{number:09d}"] = time.time()
-            await self._track([person], f"Start {mark}", {"mark": mark})
+            await self.track([person], f"Start {mark}", {"mark": mark})
             await asyncio.sleep(1 / per_second)
         await self._received(received + journeys)
         got = [each for each in await self.shop.messages() if each["body"].startswith(mark)]
@@ -107,8 +107,8 @@ class Bench:
     async def waiting(self, journeys: int) -> Waiting:
         """What `journeys` people who wait for an event add to the databases."""
         mark, people = await self._people(journeys)
-        before, received = await self._stored(), await self._count()
-        await self._track(people, f"Start {mark}", {"mark": mark})
+        before, received = await self._stored(), await self.count()
+        await self.track(people, f"Start {mark}", {"mark": mark})
         await self._received(received + journeys)
         await until(lambda: self._waiting_now(mark, journeys), what="all wait")
         after = await self._stored()
@@ -133,33 +133,36 @@ class Bench:
             for each, person in enumerate(people)
         ]
         for start in range(0, number, BATCH):
-            await self._post(batch[start : start + BATCH])
+            await self.post(batch[start : start + BATCH])
         return mark, people
 
-    async def _track(self, people: Sequence[str], event: str, properties: dict[str, Any]) -> None:
+    async def track(self, people: Sequence[str], event: str, properties: dict[str, Any]) -> None:
+        """The same event of each of these people."""
         call = {"type": "track", "event": event, "properties": properties}
         batch = [call | {"userId": person, "messageId": uuid4().hex, "timestamp": _now()} for person in people]
         for start in range(0, len(batch), BATCH):
-            await self._post(batch[start : start + BATCH])
+            await self.post(batch[start : start + BATCH])
 
-    async def _post(self, batch: list[dict[str, Any]]) -> None:
+    async def post(self, batch: list[dict[str, Any]]) -> None:
+        """What a Segment client sends."""
         key = (self.system.keys.write_key, "")
         async with httpx.AsyncClient(base_url=self.system.url("profiles"), auth=key, timeout=60, trust_env=False) as client:
             (await client.post("/v1/batch", json={"batch": batch})).raise_for_status()
 
-    async def _count(self) -> int:
+    async def count(self) -> int:
+        """How many messages the sandbox has."""
         return int((await self.shop.sandbox.get("/api/messages/count")).json()["total"])
 
     async def _received(self, number: int) -> None:
         async def enough() -> bool:
             await asyncio.sleep(0.1)
-            return await self._count() >= number
+            return await self.count() >= number
 
         await until(enough, what=f"{number} messages at the sandbox")
 
     async def _reported(self) -> bool:
         callbacks = (await self.shop.sandbox.get("/api/stats")).json()["callbacks"]
-        due = 2 * await self._count() if self._callbacks else 0  # sent and delivered, for each message
+        due = 2 * await self.count() if self._callbacks else 0  # sent and delivered, for each message
         return bool(callbacks["pending"] == 0 and callbacks["delivered"] >= due)
 
     async def _ended(self, mark: str, number: int) -> bool:
@@ -171,7 +174,8 @@ class Bench:
         stats = await self.shop.journeys.get_json(f"/v1/journeys/{mark}/stats")
         return bool(any(step["step"] == "go" and step["kinds"].get("waiting") == number for step in stats["steps"]))
 
-    def _cpu(self) -> dict[str, float]:
+    def cpu(self) -> dict[str, float]:
+        """CPU seconds so far, by process; the sandbox's do not count."""
         metered = (each for each in self.system.processes() if each.pid is not None and each.name != "sandbox")
         return {each.name: cpu_seconds([each.pid]) for each in metered if each.pid is not None}
 

@@ -1,13 +1,15 @@
 """The services around journeys, scripted: they speak the wire contracts over HTTP, in process."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 from fastapi import FastAPI, HTTPException, Response
 
+from conditions import EventFact, Person, evaluate, parse_condition
 from contracts.channels import (
     CancelMessages,
     Receipt,
@@ -29,7 +31,24 @@ from contracts.profiles import (
     ProfileUpdates,
     TrackedEvent,
 )
-from contracts.segments import Computed, ComputedLookup, Evaluate, Evaluated, EvaluatedItem
+from contracts.segments import (
+    Computed,
+    ComputedLookup,
+    Evaluate,
+    Evaluated,
+    EvaluatedItem,
+    EvaluateItem,
+    MemberFound,
+    MemberQuery,
+    MembersFound,
+    MembershipChange,
+    MembershipFilter,
+    MembershipSearch,
+    MembershipsFound,
+    MembershipsOfPerson,
+    MemberZones,
+)
+from infra.clock import Clock
 from infra.http import ServiceClient
 from services.journeys.world import World
 
@@ -42,7 +61,11 @@ class Neighbours:
     events: dict[UUID, list[TrackedEvent]] = field(default_factory=lambda: defaultdict(list))
     receipts: dict[UUID, list[Receipt]] = field(default_factory=lambda: defaultdict(list))
     holds: bool = False
+    clock: Clock | None = None
+    """With it conditions are really asked, of what is known here; without it `holds` is the answer to all."""
+    changes: dict[UUID, list[MembershipChange]] = field(default_factory=lambda: defaultdict(list))
     computed: dict[str, object] = field(default_factory=dict)
+    rests_on: dict[str, str] = field(default_factory=dict)
     result: SendResult = field(default_factory=lambda: SendResult(status="accepted", message_id=uuid4(), channel=None))
     down: set[str] = field(default_factory=set)
     sent: list[SendRequest] = field(default_factory=list)
@@ -53,6 +76,8 @@ class Neighbours:
     messages: list[dict[str, object]] = field(default_factory=list)
     memberships: dict[UUID, list[dict[str, object]]] = field(default_factory=dict)
     users: dict[str, UUID] = field(default_factory=dict)
+    members: dict[str, list[UUID]] = field(default_factory=dict)
+    asked: list[EvaluateItem] = field(default_factory=list)
 
     def client(self, service: str) -> ServiceClient:
         return ServiceClient(service, "http://neighbours", transport=httpx.ASGITransport(app=self.app()))
@@ -65,6 +90,8 @@ class Neighbours:
 
     def app(self) -> FastAPI:
         app = FastAPI()
+        app.post("/v1/memberships/search")(self._search)
+        app.post("/v1/computed")(self._compute)
 
         def up(service: str) -> None:
             if service in self.down:
@@ -93,13 +120,10 @@ class Neighbours:
             return EventsFound(events=tuple(found))
 
         @app.post("/v1/evaluate")
-        async def evaluate(body: Evaluate) -> Evaluated:
+        async def ask(body: Evaluate) -> Evaluated:
             up("segments")
-            return Evaluated(results=tuple(EvaluatedItem(matches=self.holds, seen={"asked": True}) for _ in body.items))
-
-        @app.post("/v1/computed")
-        async def computed(body: ComputedLookup) -> Computed:
-            return Computed.model_validate({"traits": dict.fromkeys(map(str, body.profile_ids), self.computed)})
+            self.asked += body.items
+            return Evaluated(results=tuple(self.answer(item) for item in body.items))
 
         @app.post("/v1/messages")
         async def send(body: SendRequests) -> SendResults:
@@ -137,6 +161,22 @@ class Neighbours:
                 raise HTTPException(404, "no such segment")
             return {"condition": {"trait": "kind", "eq": "puppy"}, **found}
 
+        @app.post("/v1/segments/{key}/members")
+        async def members(key: str, body: MemberQuery) -> MembersFound:
+            up("segments")
+            found = [each for each in sorted(self._members(key)) if body.after is None or each > body.after]
+            if body.zones is not None:
+                found = [each for each in found if (self.traits[each].get("timezone") in body.zones) is not body.others]
+            page = [MemberFound.model_validate({"profile_id": each, "traits": self.traits[each]}) for each in found[: body.limit]]
+            return MembersFound(members=tuple(page), next=page[-1].profile_id if len(found) > body.limit else None)
+
+        @app.get("/v1/segments/{key}/zones")
+        async def zones(key: str) -> MemberZones:
+            up("segments")
+            found = [self.traits[each].get("timezone") for each in self._members(key)]
+            counts = Counter(str(each) for each in found if each is not None)
+            return MemberZones(zones=dict(counts), without=found.count(None))
+
         @app.get("/v1/profiles/{profile_id}/memberships")
         async def memberships(profile_id: UUID) -> dict[str, object]:
             up("segments")
@@ -151,6 +191,45 @@ class Neighbours:
             return {"segments": self.segments}
 
         return app
+
+    def _members(self, key: str) -> list[UUID]:
+        if key not in self.members:
+            raise HTTPException(404, f"no segment {key!r}")
+        return self.members[key]
+
+    async def _search(self, body: MembershipSearch) -> MembershipsFound:
+        if "segments" in self.down:
+            raise HTTPException(503, "down")
+        return MembershipsFound(memberships=tuple(self._changes(one) for one in body.filters))
+
+    async def _compute(self, body: ComputedLookup) -> Computed:
+        if "segments" in self.down:
+            raise HTTPException(503, "down")
+        traits = dict.fromkeys(map(str, body.profile_ids), self.computed)
+        return Computed.model_validate({"traits": traits, "events": self.rests_on})
+
+    def member_of(self, profile_id: UUID) -> dict[str, datetime]:
+        """The segments that somebody is in by the changes so far, and since when."""
+        now: dict[str, datetime] = {}
+        for change in self.changes[profile_id]:
+            now.pop(change.segment, None)
+            if change.member:
+                now[change.segment] = change.at
+        return now
+
+    def _changes(self, asked: MembershipFilter) -> MembershipsOfPerson:
+        found = [one for one in self.changes[asked.profile_id] if one.segment in asked.segments and one.at >= asked.since]
+        now = self.member_of(asked.profile_id)
+        return MembershipsOfPerson(changes=tuple(found), member_of={key: now[key] for key in asked.segments if key in now})
+
+    def answer(self, item: EvaluateItem) -> EvaluatedItem:
+        if self.clock is None:
+            return EvaluatedItem(matches=self.holds, seen={"asked": True})
+        events = [EventFact(one.id, one.name, one.timestamp, one.properties) for one in self.events[item.profile_id]]
+        traits: Any = self.traits.get(item.profile_id, {})
+        person = Person(traits, events, frozenset(self.member_of(item.profile_id)))
+        found = evaluate(parse_condition(item.condition), person, self.clock.now())
+        return EvaluatedItem(matches=found.matches, seen=found.seen, next_change=found.next_change)
 
     def _profile(self, profile_id: UUID) -> Profile:
         return Profile.model_validate(
