@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import BaseModel
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from infra.clock import Clock
+
 MOST = 10_000
 # A deadline that has just passed is on its way.
-SLACK_SECONDS = 5.0
+SLACK = timedelta(seconds=5)
+LAST_HOUR = timedelta(hours=1)
 
 
 class Lateness(BaseModel):
@@ -25,6 +28,17 @@ class Lateness(BaseModel):
     p99: float | None
     max: float | None
     overdue: int
+
+
+async def recent_lateness(session: AsyncSession, clock: Clock, window: timedelta, journey: str | None = None) -> Lateness:
+    """Of the last `window` of real time."""
+    now = clock.real_now()
+    return await lateness(
+        session,
+        since=clock.to_virtual(now - window),
+        overdue_before=clock.to_virtual(now - SLACK),
+        journey=journey,
+    )
 
 
 async def lateness(session: AsyncSession, *, since: datetime, overdue_before: datetime, journey: str | None = None) -> Lateness:

@@ -49,7 +49,8 @@ async def told(session: AsyncSession, signals: Sequence[tuple[UUID, str, Mapping
             text(
                 "UPDATE place p SET told = jsonb_build_object('kind', k.kind, 'body', k.body), told_at = now(), "
                 "suspect_at = NULL FROM unnest(CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:bodies AS jsonb[])) "
-                "AS k(id, kind, body) WHERE p.enrolment_id = k.id AND p.step = k.body->>'step' AND p.visit = CAST(k.body->>'visit' AS int) "
+                "AS k(id, kind, body) WHERE p.enrolment_id = k.id AND p.step = k.body->>'step' "
+                "AND p.visit = CAST(k.body->>'visit' AS int) "
                 "AND (p.told IS NULL OR p.told->>'kind' = 'refresh')"
             ),
             _columns(list(asking.values())),

@@ -10,7 +10,9 @@ from pydantic import BaseModel
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from infra.clock import Clock
 from infra.errors import NotFound
+from services.journeys.lateness import LAST_HOUR, Lateness, recent_lateness
 
 
 class StepCount(BaseModel):
@@ -23,7 +25,7 @@ class StepCount(BaseModel):
 
 
 class Stats(BaseModel):
-    """A journey in numbers, all versions together. `reasons` says how the ended ones ended."""
+    """A journey in numbers, all versions together. `reasons` says how the ended ones ended, `lateness` is the last hour's."""
 
     journey: str
     entered: int
@@ -34,6 +36,7 @@ class Stats(BaseModel):
     refused: int
     reasons: dict[str, int]
     steps: list[StepCount]
+    lateness: Lateness
 
 
 class EnrolmentView(BaseModel):
@@ -90,7 +93,7 @@ _ENROLMENTS = (
 )
 
 
-async def stats(session: AsyncSession, journey: str) -> Stats:
+async def stats(session: AsyncSession, journey: str, clock: Clock) -> Stats:
     """The journey in numbers. Raises `NotFound`."""
     if (await session.execute(text("SELECT 1 FROM journey WHERE key = :key"), {"key": journey})).first() is None:
         raise NotFound("journey", journey)
@@ -144,6 +147,7 @@ async def stats(session: AsyncSession, journey: str) -> Stats:
         refused=people.refused,
         reasons={row[0]: row[1] for row in reasons.all()},
         steps=list(counts.values()),
+        lateness=await recent_lateness(session, clock, LAST_HOUR, journey),
     )
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from infra.auth import Caller, Scope, requires
 from infra.clock import Clock
 from infra.db import Database
-from services.journeys.lateness import SLACK_SECONDS, Lateness, lateness
+from services.journeys.lateness import Lateness, recent_lateness
 from services.journeys.reconciling.counting import Repairs, repairs
 
 
@@ -25,14 +25,8 @@ def health_routes(database: Database, clock: Clock) -> APIRouter:
         minutes: Annotated[float, Query(gt=0, le=10_080, description="The window, real time")] = 60,
     ) -> Lateness:
         """Seconds by the clock that customers live by; on a system that runs `factor` times as fast, divide by that."""
-        now = clock.real_now()
         async with database.read() as session:
-            return await lateness(
-                session,
-                since=clock.to_virtual(now - timedelta(minutes=minutes)),
-                overdue_before=clock.to_virtual(now - timedelta(seconds=SLACK_SECONDS)),
-                journey=journey,
-            )
+            return await recent_lateness(session, clock, timedelta(minutes=minutes), journey)
 
     @router.get("/v1/health/repairs", summary="What was found amiss and mended")
     async def mended(caller: Annotated[Caller, requires(Scope.JOURNEYS_READ)]) -> list[Repairs]:

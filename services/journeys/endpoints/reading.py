@@ -9,13 +9,14 @@ from fastapi import APIRouter, Query
 
 from contracts.journeys import EnrolRequest
 from infra.auth import Caller, Scope, requires
+from infra.clock import Clock
 from infra.db import Database
 from services.journeys import reporting
 from services.journeys.enrolling import Enrolled, Enroller
 from services.journeys.reporting import EnrolmentView, Refusal, Stats, Story
 
 
-def reading_routes(database: Database, enroller: Enroller) -> APIRouter:
+def reading_routes(database: Database, enroller: Enroller, clock: Clock) -> APIRouter:
     """Enrolments, numbers and reasons; entry by API."""
     router = APIRouter(tags=["enrolments"])
 
@@ -31,7 +32,7 @@ def reading_routes(database: Database, enroller: Enroller) -> APIRouter:
     async def stats(caller: Annotated[Caller, requires(Scope.JOURNEYS_READ)], key: str) -> Stats:
         """All versions together; messages are counted by `GET /v1/stats` of the channels service."""
         async with database.read() as session:
-            return await reporting.stats(session, key)
+            return await reporting.stats(session, key, clock)
 
     @router.get("/v1/enrolments", summary="Enrolments")
     async def enrolments(

@@ -49,4 +49,4 @@ async def count(session: AsyncSession, done: Counter[str], now: datetime) -> Non
 async def repairs(session: AsyncSession) -> list[Repairs]:
     """All kinds that ever were."""
     rows = await session.execute(text("SELECT kind, count, last_at FROM repair ORDER BY kind"))
-    return [Repairs(kind=row.kind, count=row.count, last_at=row.last_at, what=KINDS.get(row.kind, "")) for row in rows.all()]
+    return [Repairs(kind=row.kind, count=row[1], last_at=row.last_at, what=KINDS.get(row.kind, "")) for row in rows.all()]
