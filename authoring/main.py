@@ -2,9 +2,8 @@
 
 import typer
 
-from authoring.commands import files, system, testing
+from authoring.commands import explaining, files, system, testing, trying
 
 app = typer.Typer()
-app.add_typer(files.app)
-app.add_typer(testing.app)
-app.add_typer(system.app)
+for _commands in (files, testing, trying, system, explaining):
+    app.add_typer(_commands.app)

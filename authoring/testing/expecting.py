@@ -10,7 +10,8 @@ from pydantic import JsonValue
 
 from authoring.testing.model import Expectation, ExpectedEnd, ExpectedMessage, JourneyTest
 from authoring.testing.script import Wall, trait_at
-from authoring.testing.timeline import Event, Row, local, side_by_side
+from authoring.testing.sides import timeline, told
+from authoring.testing.timeline import Row, local
 from conditions.duration import Duration
 from journeys import Journey
 from journeys.model import EmitEvent
@@ -37,7 +38,14 @@ def judge(test: JourneyTest, journey: Journey, life: Life, wall: Wall) -> Verdic
         *_outcome(expect, life, wall),
         *_left_behind(expect, journey, life),
     ]
-    return Verdict(tuple(problems), _timeline(expect, life, messages, pairs, wall) if problems else ())
+    if not problems:
+        return Verdict((), ())
+    agreed = {
+        wanted: actual
+        for wanted, actual in pairs.items()
+        if other_time(messages[actual].at, expect.messages[wanted].at, expect.messages[wanted].after, wall) is None
+    }
+    return Verdict(tuple(problems), timeline(expect, life, messages, pairs, agreed, wall))
 
 
 def _entered(expect: Expectation, life: Life) -> Iterator[str]:
@@ -74,15 +82,15 @@ def _messages(expect: Expectation, messages: Sequence[Message], pairs: dict[int,
             yield f"{which}: expected the template {wanted.template}, got {message.template}"
         if wanted.channel is not None and message.channel != wanted.channel:
             yield f"{which}: expected by {wanted.channel}, came by {message.channel}"
-        if (late := _other_time(message.at, wanted.at, wanted.after, wall)) is not None:
+        if (late := other_time(message.at, wanted.at, wanted.after, wall)) is not None:
             yield f"{which}: {late}"
     if expect.nothing_else:
         for position, message in enumerate(messages):
             if position not in pairs.values():
-                yield f"unexpected message: {_told(message)} on {local(message.at, wall.zone)}"
+                yield f"unexpected message: {told(message)} on {local(message.at, wall.zone)}"
 
 
-def _other_time(at: datetime, moment: str | None, after: Duration | None, wall: Wall) -> str | None:
+def other_time(at: datetime, moment: str | None, after: Duration | None, wall: Wall) -> str | None:
     """What is wrong with an instant, or None: compared as exactly as it is written."""
     if moment is None and after is None:
         return None
@@ -140,7 +148,7 @@ def _outcome(expect: Expectation, life: Life, wall: Wall) -> Iterator[str]:
         else:
             if wanted.reason is not None and not _same_reason(life.end.reason, wanted.reason):
                 yield f"expected it to end with {wanted.reason!r}, it ended with {life.end.reason!r}"
-            if (late := _other_time(life.end.at, wanted.at, wanted.after, wall)) is not None:
+            if (late := other_time(life.end.at, wanted.at, wanted.after, wall)) is not None:
                 yield f"the end: {late}"
     if expect.waits_at is not None and (life.stands is None or life.stands.step != expect.waits_at):
         ended = f"it ended with {life.end.reason!r}" if life.end is not None else _stands(life)
@@ -181,37 +189,3 @@ def _left_behind(expect: Expectation, journey: Journey, life: Life) -> Iterator[
 
 def _json(value: JsonValue) -> str:
     return orjson.dumps(value).decode() if value is not None else "nothing"
-
-
-def _told(message: Message) -> str:
-    again = f", channel {message.attempt} tried" if message.attempt > 1 else ""
-    return f"{message.step} ({message.template}, {message.channel}{again})"
-
-
-def _timeline(expect: Expectation, life: Life, messages: Sequence[Message], pairs: dict[int, int], wall: Wall) -> tuple[Row, ...]:
-    expected = []
-    for position, wanted in enumerate(expect.messages):
-        at = None if wanted.at is None and wanted.after is None else wall.either(wanted.at, wanted.after)
-        if (
-            at is None
-            or position not in pairs
-            or _other_time(messages[pairs[position]].at, wanted.at, wanted.after, wall) is None
-        ):
-            at = messages[pairs[position]].at if position in pairs else at
-        by = f" ({wanted.channel})" if wanted.channel else ""
-        expected.append(Event(at, f"{wanted.step or wanted.template}{by}", position))
-    partners = {actual: position for position, actual in pairs.items()}
-    actual = [Event(message.at, _told(message), partners.get(position)) for position, message in enumerate(messages)]
-    actual += [Event(run.entered_at, "enters") for run in life.own]
-    actual += [Event(run.end.at, f"ends: {run.end.reason}", -1) for run in life.own if run.end is not None]
-    if expect.ends is not None:
-        wanted_end = ExpectedEnd(reason=expect.ends) if isinstance(expect.ends, str) else expect.ends
-        timed = wanted_end.at is not None or wanted_end.after is not None
-        expected.append(
-            Event(wall.either(wanted_end.at, wanted_end.after) if timed else None, f"ends: {wanted_end.reason or 'somehow'}")
-        )
-    if life.stands is not None:
-        actual.append(Event(None, f"waits at {life.stands.step}", -2))
-    if expect.waits_at is not None:
-        expected.append(Event(None, f"waits at {expect.waits_at}", -2))
-    return side_by_side(expected, actual)

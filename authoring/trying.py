@@ -1,0 +1,89 @@
+"""A journey tried on many people: simulated from an instant on, or back-tested over a period on record."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from authoring.checks import Checked, check_folder
+from authoring.folder import Definition, Folder, read_folder
+from authoring.kinds import JOURNEY, KINDS
+from authoring.planning import Running
+from conditions.problems import did_you_mean
+from infra.errors import BadInput, Flaw
+from journeys import Journey
+from journeys.simulation import Difference, Report, compare
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A journey in its folder. `name` says which one it is, for people."""
+
+    name: str
+    journey: Journey
+    checked: Checked
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """The report, and what is otherwise than in the version it is held against."""
+
+    report: Report
+    against: Report | None = None
+    difference: Difference | None = None
+
+
+def version_in(folder: Path, key: str) -> Version:
+    """The journey of a folder. Raises BadInput where there is none of this key, or it cannot be read."""
+    checked = check_folder(read_folder([folder]))
+    return Version(str(folder), _journey(checked, key, str(folder)), checked)
+
+
+def published_version(known: Running, key: str) -> Version:
+    """The journey as it is published, among everything that is. Raises BadInput."""
+    definitions = tuple(
+        Definition(Path(f"{kind.folder}/{name}.json"), kind, name, _keyed(name, body))
+        for kind in KINDS
+        for name, body in known[kind.name].items()
+    )
+    checked = check_folder(Folder(definitions, (), ()))
+    return Version("the published version", _journey(checked, key, "the running system"), checked)
+
+
+def tried(version: Version, against: Version | None, run: Callable[[Version], Report]) -> Tried:
+    """Runs one version, and another one on the same people."""
+    report = run(version)
+    if against is None:
+        return Tried(report)
+    before = run(against)
+    return Tried(report, before, compare(before, report))
+
+
+def sums(when: tuple[datetime, datetime], result: Tried) -> dict[str, Any]:
+    """The result for machines."""
+    return {
+        "begins": when[0].isoformat(),
+        "until": when[1].isoformat(),
+        "report": result.report.model_dump(mode="json", exclude={"by_person"}),
+        "against": None if result.against is None else result.against.model_dump(mode="json", exclude={"by_person"}),
+        "difference": None if result.difference is None else result.difference.model_dump(mode="json"),
+    }
+
+
+def _keyed(key: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    return {"key": key, **body}
+
+
+def _journey(checked: Checked, key: str, where: str) -> Journey:
+    if key in checked.journeys:
+        return checked.journeys[key]
+    written = checked.folder.of(JOURNEY)
+    if key in written:
+        flaws = [
+            Flaw(path=f"{each.file} {each.path}", message=each.message, remedy=each.remedy)
+            for each in checked.findings
+            if each.file == str(written[key].path) and each.severity == "error"
+        ]
+        raise BadInput(flaws, f"the journey {key!r}")
+    raise BadInput([Flaw(path="JOURNEY", message=f"{where} has no journey {key!r}", remedy=did_you_mean(key, written))])
