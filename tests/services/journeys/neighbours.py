@@ -1,6 +1,7 @@
 """The services around journeys, scripted: they speak the wire contracts over HTTP, in process."""
 
 from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -22,6 +23,8 @@ from contracts.channels import (
 )
 from contracts.profiles import (
     Accepted,
+    EmittedEvent,
+    EmittedEvents,
     EventSearch,
     EventsFound,
     Profile,
@@ -63,6 +66,8 @@ class Neighbours:
     holds: bool = False
     clock: Clock | None = None
     """With it conditions are really asked, of what is known here; without it `holds` is the answer to all."""
+    meanwhile: list[Callable[[], Awaitable[object]]] = field(default_factory=list)
+    """What happens while an answer of segments is on its way."""
     changes: dict[UUID, list[MembershipChange]] = field(default_factory=lambda: defaultdict(list))
     computed: dict[str, object] = field(default_factory=dict)
     rests_on: dict[str, str] = field(default_factory=dict)
@@ -70,6 +75,7 @@ class Neighbours:
     down: set[str] = field(default_factory=set)
     sent: list[SendRequest] = field(default_factory=list)
     updates: list[ProfileUpdate] = field(default_factory=list)
+    emitted: list[EmittedEvent] = field(default_factory=list)
     cancelled: list[UUID] = field(default_factory=list)
     templates: list[dict[str, object]] = field(default_factory=list)
     segments: list[dict[str, object]] = field(default_factory=list)
@@ -90,8 +96,10 @@ class Neighbours:
 
     def app(self) -> FastAPI:
         app = FastAPI()
+        app.post("/v1/events/emit")(self._emit)
         app.post("/v1/memberships/search")(self._search)
         app.post("/v1/computed")(self._compute)
+        app.post("/v1/evaluate")(self._ask)
 
         def up(service: str) -> None:
             if service in self.down:
@@ -118,12 +126,6 @@ class Neighbours:
                 for one in body.filters
             ]
             return EventsFound(events=tuple(found))
-
-        @app.post("/v1/evaluate")
-        async def ask(body: Evaluate) -> Evaluated:
-            up("segments")
-            self.asked += body.items
-            return Evaluated(results=tuple(self.answer(item) for item in body.items))
 
         @app.post("/v1/messages")
         async def send(body: SendRequests) -> SendResults:
@@ -202,6 +204,15 @@ class Neighbours:
             raise HTTPException(503, "down")
         return MembershipsFound(memberships=tuple(self._changes(one) for one in body.filters))
 
+    async def _ask(self, body: Evaluate) -> Evaluated:
+        if "segments" in self.down:
+            raise HTTPException(503, "down")
+        self.asked += body.items
+        answers = Evaluated(results=tuple(self.answer(item) for item in body.items))
+        while self.meanwhile:
+            await self.meanwhile.pop()()
+        return answers
+
     async def _compute(self, body: ComputedLookup) -> Computed:
         if "segments" in self.down:
             raise HTTPException(503, "down")
@@ -230,6 +241,18 @@ class Neighbours:
         person = Person(traits, events, frozenset(self.member_of(item.profile_id)))
         found = evaluate(parse_condition(item.condition), person, self.clock.now())
         return EvaluatedItem(matches=found.matches, seen=found.seen, next_change=found.next_change)
+
+    async def _emit(self, body: EmittedEvents) -> Accepted:
+        if "profiles" in self.down:
+            raise HTTPException(503, "down")
+        fresh = [each for each in body.events if each.message_id not in {known.message_id for known in self.emitted}]
+        self.emitted += fresh
+        for each in fresh:
+            event = TrackedEvent(
+                id=each.message_id, name=each.event, properties=each.properties, timestamp=each.timestamp, depth=each.depth
+            )
+            self.track(each.profile_id, event)
+        return Accepted(accepted=len(fresh))
 
     def _profile(self, profile_id: UUID) -> Profile:
         return Profile.model_validate(
