@@ -52,7 +52,7 @@ async def lateness(session: AsyncSession, *, since: datetime, overdue_before: da
                 "percentile_cont(0.99) WITHIN GROUP (ORDER BY late) AS p99, max(late) AS max FROM (SELECT late FROM ("
                 f"(SELECT at, late FROM decision WHERE late IS NOT NULL AND at >= :since {only} ORDER BY at DESC LIMIT :most) "
                 "UNION ALL (SELECT ended_at AS at, late FROM enrolment WHERE late IS NOT NULL AND ended_at >= :since "
-                f"{only} ORDER BY ended_at DESC LIMIT :most)) both ORDER BY at DESC LIMIT :most) newest"
+                f"{only} ORDER BY ended_at DESC LIMIT :most)) found ORDER BY at DESC LIMIT :most) newest"
             ),
             parameters,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,7 +21,6 @@ _STATES = {
     "resume": "published",
     "drain": "draining",
     "archive": "archived",
-    "draft": "draft",
 }
 
 
@@ -62,18 +62,17 @@ async def past_of(session: AsyncSession, key: str) -> JourneyPast:
         text("SELECT published_at, hash FROM version WHERE key = :key ORDER BY published_at, number"), {"key": key}
     )
     changes = await session.execute(
-        text("SELECT at, action, detail->>'state' AS state FROM audit WHERE journey = :key AND enrolment_id IS NULL ORDER BY id"),
+        text("SELECT at, action FROM audit WHERE journey = :key AND enrolment_id IS NULL ORDER BY id"),
         {"key": key},
     )
     entered = (await session.execute(text("SELECT count(*) FROM enrolment WHERE journey = :key"), {"key": key})).scalar_one()
-    states = [(each.at, each.state or _state_of(each.action)) for each in changes.all()]
     return JourneyPast(
         key=row.key,
         current=row.current,
         state=row.state,
         state_since=row.state_since,
         published=tuple((each.published_at, each.hash) for each in versions.all()),
-        changes=tuple((at, state) for at, state in states if state is not None),
+        changes=tuple(_states((each.at, each.action) for each in changes.all())),
         entered=entered,
     )
 
@@ -120,5 +119,10 @@ async def occasions(session: AsyncSession, journey: str) -> list[Any]:
     return list(rows.all())
 
 
-def _state_of(action: str) -> str | None:
-    return next((state for word, state in _STATES.items() if word in action), None)
+def _states(changes: Iterable[tuple[datetime, str]]) -> Iterator[tuple[datetime, str]]:
+    """The states that these changes led to; what is published while the journey is paused leaves it so."""
+    now = "published"
+    for at, action in changes:
+        if action in _STATES and not (action == "publish" and now == "paused"):
+            now = _STATES[action]
+            yield at, now

@@ -150,6 +150,7 @@ async def _audit(session: AsyncSession, journey: str, row: Any) -> list[Line]:
             text(
                 "SELECT at, who, action, detail FROM audit WHERE enrolment_id = :id UNION ALL "
                 "SELECT at, who, action, detail FROM audit WHERE journey = :journey AND enrolment_id IS NULL "
+                "AND action IN ('pause', 'resume', 'drain', 'archive') "
                 "AND at >= :since AND at <= coalesce(CAST(:until AS timestamptz), at)"
             ),
             {"id": row.id, "journey": journey, "since": row.entered_at, "until": row.ended_at},

@@ -139,8 +139,8 @@ async def test_what_ended_enrolments_left_behind_is_removed(system: Living) -> N
         enrolment = await system.enrol("signup")
         await system.ended(enrolment)
     await system.change(
-        "INSERT INTO watch (enrolment_id, profile_id, kind, step, visit, path, mentions) "
-        "VALUES (:id, :id, 'wait', 'w', 1, 'p', '[]')",
+        "INSERT INTO watch (enrolment_id, profile_id, kind, step, visit, path, mentions, look) "
+        "VALUES (:id, :id, 'wait', 'w', 1, 'p', '[]', 0)",
         id=enrolment,
     )
     await system.change(
