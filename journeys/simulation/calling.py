@@ -81,7 +81,8 @@ def kept(answer: Answer) -> dict[str, JsonValue]:
     if answer.error is not None:
         return {"error": answer.error}
     headers: dict[str, JsonValue] = {name.lower(): value for name, value in answer.headers.items()}
-    return {"status": answer.status, "headers": headers, "body": answer.body}
+    found: dict[str, JsonValue] = {"status": answer.status, "headers": headers, "body": answer.body}
+    return found if path_of(answer) == "ok" else found | {"error": f"answered {answer.status}"}
 
 
 def _again(answer: Answer) -> bool:

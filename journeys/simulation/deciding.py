@@ -1,7 +1,7 @@
 """Deciding one step for one simulated person: the journeys service's decisions, asked of what the simulation knows."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol, assert_never
 
 from pydantic import JsonValue
@@ -30,7 +30,7 @@ from journeys.refs import MISSING, parse_ref, resolve
 from journeys.simulation.being import Being
 from journeys.simulation.calling import Caller
 from journeys.simulation.enrolment import Enrolment, Pending
-from journeys.simulation.facts import Body, Moment, body
+from journeys.simulation.facts import DEPTH, Body, Moment, body
 from journeys.simulation.mail import Mail
 from journeys.simulation.sending import Go, Later, No, Wish, judge
 from journeys.simulation.stage import Context, Stage
@@ -39,6 +39,10 @@ from journeys.simulation.waiting import Waits, anchor
 from journeys.splitting import choose
 
 DONE = Done()
+MOST_LINKS = 10
+"""How many journeys may lead to each other in a row, by events and starts, before the chain is taken for a circle."""
+TIGHT = timedelta(hours=1)
+"""Links further apart than this are a rhythm, not a circle: the count begins anew."""
 
 
 class World(Protocol):
@@ -51,7 +55,7 @@ class World(Protocol):
 
     def change(self, being: Being, traits: Mapping[str, JsonValue], identifier: str) -> None: ...
 
-    def track(self, being: Being, event: str, properties: Mapping[str, JsonValue], identifier: str) -> None: ...
+    def track(self, being: Being, event: str, properties: Mapping[str, JsonValue], identifier: str, depth: int = 0) -> None: ...
 
     def start_child(self, being: Being, parent: Enrolment, journey: str, entry: Body, *, wait: bool) -> str | None: ...
 
@@ -98,10 +102,7 @@ class Decider:
                     self._world.change(being, values, f"{run.id}:{step.id}:{visit}")
                 return DONE
             case EmitEvent():
-                values = self._values(being, run, step.properties)
-                self._tell(run, "emitted", step, visit, {"event": step.event}, {"properties": values})
-                self._world.track(being, step.event, values, f"{run.id}:{step.id}:{visit}")
-                return DONE
+                return self._emit(being, run, step, visit)
             case Call():
                 return self._caller.call(being, run, step, visit, now)
             case StartJourney():
@@ -166,17 +167,40 @@ class Decider:
         self._tell(run, "chose", step, visit, {"path": path}, seen)
         return Chose(path=path)
 
+    def _emit(self, being: Being, run: Enrolment, step: EmitEvent, visit: int) -> Outcome:
+        depth = self._depth(run) + 1
+        if depth > MOST_LINKS:
+            seen = {"event": step.event, "reason": _circle("emitting events")}
+            self._tell(run, "skipped", step, visit, {"detail": "skipped"}, seen)
+            return DONE
+        values = self._values(being, run, step.properties)
+        self._tell(run, "emitted", step, visit, {"event": step.event}, {"event": step.event, "properties": values})
+        self._world.track(being, step.event, values, f"{run.id}:{step.id}:{visit}", depth)
+        return DONE
+
+    def _depth(self, run: Enrolment, *, always: bool = False) -> int:
+        """How many journeys led to each other in a row until here: by the entry, or by the event that woke the last path."""
+        tight = (self._world.now - TIGHT).isoformat()
+        depths = [fact.get(DEPTH, 0) for fact in (run.entry, run.event) if always or str(fact["timestamp"]) > tight]
+        return max((depth for depth in depths if isinstance(depth, int)), default=0)
+
     def _start_journey(self, being: Being, run: Enrolment, step: StartJourney, visit: int) -> Outcome | Pending:
         now = self._world.now
-        if step.journey not in self._stage.journeys:
-            self._tell(run, "not_started", step, visit, {"detail": "unknown"}, {"journey": step.journey})
-            run.results[step.id] = {"reason": "unknown", "goal_reached": False}
+        depth = self._depth(run, always=step.wait) + 1
+        why = None if step.journey in self._stage.journeys else f"there is no journey {step.journey!r} to enter"
+        detail = "unknown" if why is not None else "circle"
+        if why is None and depth > MOST_LINKS:
+            why = _circle("starting each other")
+        if why is not None:
+            self._tell(run, "not_started", step, visit, {"detail": detail}, {"journey": step.journey, "reason": why})
+            if step.wait:
+                run.results[step.id] = {"reason": f"refused: {why}", "goal_reached": False}
             return DONE
         own = run.entry["properties"]
         assert isinstance(own, dict)
         properties = own if step.properties is None else self._values(being, run, step.properties)
-        self._tell(run, "started", step, visit, {}, {"journey": step.journey})
-        entry = body(f"{run.id}:{step.id}:{visit}", "journey.started", now, properties)
+        self._tell(run, "started", step, visit, {}, {"journey": step.journey, "properties": properties})
+        entry = body(f"{run.id}:{step.id}:{visit}", "journey.started", now, properties) | {DEPTH: depth}
         refused = self._world.start_child(being, run, step.journey, entry, wait=step.wait)
         if not step.wait:
             return DONE
@@ -208,3 +232,7 @@ class Decider:
 
     def _tell(self, run: Enrolment, kind: str, step: Step, visit: int, outcome: dict[str, Any], seen: dict[str, Any]) -> None:
         self._teller.line(run, self._world.now, kind, step.id, visit, outcome, seen)
+
+
+def _circle(what: str) -> str:
+    return f"journeys have been {what} {MOST_LINKS} times in a row: this looks like a circle"

@@ -61,7 +61,8 @@ class Doors:
             return refusal
         begins = self._place(journey, when[0])
         if begins is None:
-            return "all places are taken"
+            assert journey.entry.caps is not None
+            return f"the journey is full: {journey.entry.caps.in_all} have entered, its cap in all"
         number = len(past) + 1
         identifier = str(enrolment_id(journey.key, being.id, key, number))
         run = Enrolment(identifier, journey, key, number, entry, when[0], when)

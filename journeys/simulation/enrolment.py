@@ -12,7 +12,6 @@ from journeys.model import Journey
 from journeys.simulation.facts import Body, Fact, Moment
 from journeys.simulation.listening import Listener
 
-Follows = Literal["", "traits", "computed"]
 PendingKind = Literal["sleep", "wait_for", "deferred", "call", "child"]
 
 
@@ -33,8 +32,8 @@ class Pending:
     entered_at: datetime
     until: datetime | None = None
     listeners: tuple[Listener, ...] = ()
-    follows: Follows = ""
-    """What its instant rests on, and follows: traits, or computed traits too."""
+    follows: bool = False
+    """Whether its instant rests on a computed trait: then events move it, not only changed traits."""
     settled: Settled | None = None
     """How a call will end; None while its script has the word."""
 

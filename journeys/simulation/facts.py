@@ -12,6 +12,8 @@ Moment = tuple[datetime, int]
 """An instant, and what comes first of several things at it; 0 is before all of them."""
 
 Body = dict[str, JsonValue]
+DEPTH = "depth"
+"""Where a fact says how many journeys led to each other in a row until it."""
 
 REACHED: Mapping[str, frozenset[str]] = {
     "delivered": frozenset({"sent", "delivered"}),
@@ -40,6 +42,7 @@ class Fact:
     when: Moment
     enrolment: str = ""
     visit: int = 0
+    depth: int = 0
 
     @property
     def at(self) -> datetime:
@@ -48,7 +51,8 @@ class Fact:
     @property
     def body(self) -> Body:
         """What references see."""
-        return body(self.id, self.event, self.when[0], self.properties)
+        told = body(self.id, self.event, self.when[0], self.properties)
+        return told | {DEPTH: self.depth} if self.depth else told
 
 
 def body(identifier: str, name: str, at: datetime, properties: Mapping[str, JsonValue]) -> Body:

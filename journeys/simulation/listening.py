@@ -6,7 +6,7 @@ from typing import Literal, assert_never
 
 from conditions import Person, add, evaluate
 from conditions.filters import Predicate
-from conditions.model import TraitIs
+from conditions.model import Ref, TraitIs
 from journeys.model import (
     ConditionPath,
     EventPath,
@@ -74,6 +74,9 @@ def exits_of(journey: Journey, stage: Stage, context: Context) -> tuple[Listener
             case OnEvent():
                 passes = stage.passes(rule.where, context)
                 found.append(Listener("event", rule.event, path, f"exit: event {rule.event!r}", passes))
+            case TraitIs() if rule.op in ("older_than", "newer_than") or isinstance(rule.value, Ref):
+                question = stage.question(rule, lambda: context)
+                found.append(Listener("condition", "", path, f"exit: condition {path}", question=question))
             case TraitIs():
                 found.append(Listener("profile", "", path, f"exit: trait {rule.trait!r}", trait=rule))
             case OnSegmentEntered():
@@ -84,7 +87,7 @@ def exits_of(journey: Journey, stage: Stage, context: Context) -> tuple[Listener
                 found.append(Listener("segment_left", key, path, f"exit: left segment {key!r}"))
             case OnCondition():
                 question = stage.question(rule.if_, lambda: context)
-                found.append(Listener("condition", "", path, f"exit: {path}", question=question))
+                found.append(Listener("condition", "", path, f"exit: condition {path}", question=question))
             case _:
                 assert_never(rule)
     return tuple(found)

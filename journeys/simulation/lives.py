@@ -34,12 +34,18 @@ class Lives:
         self._drive(being, run)
 
     def look_back(self, being: Being, run: Enrolment, *, traits: bool) -> None:
-        """Exit rules that are met on entry: conditions always, traits where no event brought the person."""
+        """Exit rules that are met on entry: conditions and memberships always, traits where no event brought the person."""
         for listener in run.exits:
-            met = listener.source == "condition" and self._ask(being, run, listener, exits=True)
-            if not met and traits and listener.source == "profile":
-                fact = Fact(f"{run.id}:entry", "profile", "", "profile.changed", being.traits, run.since)
-                met = listener.met_by(fact, run.id)
+            match listener.source:
+                case "condition":
+                    met = self._ask(being, run, listener, exits=True)
+                case "segment_entered":
+                    met = listener.name in being.segments
+                case "profile" if traits:
+                    fact = Fact(f"{run.id}:entry", "profile", "", "profile.changed", being.traits, run.since)
+                    met = listener.met_by(fact, run.id)
+                case _:
+                    met = False
             if met:
                 self._interrupt(being, run, listener, None)
                 return
@@ -81,7 +87,7 @@ class Lives:
                     return
                 if listener.concerned(fact) and self._ask(being, run, listener, exits=False):
                     return
-        if pending.follows and (fact.source == "profile" or (fact.source == "event" and pending.follows == "computed")):
+        if fact.source == "profile" or (fact.source == "event" and pending.follows):
             self._follow(being, run, pending)
 
     def _ask(self, being: Being, run: Enrolment, listener: Listener, *, exits: bool) -> bool:
@@ -114,7 +120,9 @@ class Lives:
         self._resume(being, run, Matched(path=listener.path, event_id=fact.id))
 
     def _follow(self, being: Being, run: Enrolment, pending: Pending) -> None:
-        """A wait until a date follows the date."""
+        """A wait follows its date, and the person into another zone."""
+        if pending.kind not in ("sleep", "wait_for"):
+            return
         step = run.journey.index.steps[run.cursor.step or ""]
         assert isinstance(step, Wait | WaitFor)
         found = self._decider.waits.again(being, run, step, self.now)

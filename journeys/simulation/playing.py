@@ -36,11 +36,13 @@ class Player:
         """The person will appear then; what happened before is their past."""
         being = Being(script, self._town.stage)
         happenings = sorted(script.happenings, key=lambda happening: happening.at)
-        begins = begins or script.begins or (happenings[0].at if happenings else BEGINNING)
+        begins = (begins or script.begins or (happenings[0].at if happenings else BEGINNING)).astimezone(UTC)
         past = [happening for happening in happenings if happening.at < begins]
         self._town.agenda.plan(begins, Rank.HAPPENING, being, partial(self._appear, being, past))
         for number, happening in enumerate(happenings[len(past) :]):
-            self._town.agenda.plan(happening.at, Rank.HAPPENING, being, partial(self._happen, being, happening, number))
+            self._town.agenda.plan(
+                happening.at.astimezone(UTC), Rank.HAPPENING, being, partial(self._happen, being, happening, number)
+            )
         return being
 
     def _appear(self, being: Being, past: Sequence[AnyHappening]) -> None:

@@ -54,11 +54,11 @@ class Town:
             if being.segments == before:
                 break
 
-    def track(self, being: Being, event: str, properties: Mapping[str, JsonValue], identifier: str) -> None:
+    def track(self, being: Being, event: str, properties: Mapping[str, JsonValue], identifier: str, depth: int = 0) -> None:
         """The person does something."""
         when = self.tick()
         being.remember(EventFact(identifier, event, when[0], properties))
-        self._tell(being, Fact(identifier, "event", event, event, properties, when))
+        self._tell(being, Fact(identifier, "event", event, event, properties, when, depth=depth))
 
     def change(self, being: Being, traits: Mapping[str, JsonValue], identifier: str) -> None:
         """Traits change."""

@@ -8,7 +8,7 @@ from journeys.model import DateRef, Until, Wait, WaitFor
 from journeys.outcome import Match, Outcome, PastDue, Waiting
 from journeys.refs import MISSING, parse_ref, resolve
 from journeys.simulation.being import Being
-from journeys.simulation.enrolment import Enrolment, Follows, Pending
+from journeys.simulation.enrolment import Enrolment, Pending
 from journeys.simulation.facts import Fact, Moment
 from journeys.simulation.listening import Listener, paths_of
 from journeys.simulation.stage import Stage
@@ -88,7 +88,7 @@ class Waits:
     def _missed(
         self, being: Being, run: Enrolment, step: WaitFor, listeners: tuple[Listener, ...], now: datetime
     ) -> tuple[Listener, Fact] | None:
-        """The earliest fact that counts and meets a path, the first path in a tie; else the first condition that holds."""
+        """What happened the earliest, of that and the conditions that hold now the first in the paths' order."""
         since = run.since if step.since == "entry" else run.left
         taken = {event for event, by in run.taken.items() if step.since == "step" or by == step.id}
         facts: dict[str, Fact] = {}
@@ -100,15 +100,22 @@ class Waits:
             elif listener.source != "condition":
                 known = being.facts.get(f"{listener.source}:{listener.name}", ())
                 facts |= {fact.id: fact for fact in known if fact.when >= since}
-        for fact in sorted(facts.values(), key=lambda each: each.when):
-            if fact.id not in taken:
-                for listener in listeners:
-                    if listener.met_by(fact, run.id):
-                        return listener, fact
+        back = next(
+            (
+                (listener, fact)
+                for fact in sorted(facts.values(), key=lambda each: each.when)
+                if fact.id not in taken
+                for listener in listeners
+                if listener.met_by(fact, run.id)
+            ),
+            None,
+        )
         for listener in listeners:
+            if back is not None and listener is back[0]:
+                break
             if listener.source == "condition" and (so := self.asked(being, run, listener, (now, 0))) is not None:
                 return listener, so
-        return None
+        return back
 
     def _wait_ends(
         self, being: Being, run: Enrolment, step: Wait, visit: int, entered_at: datetime, now: datetime
@@ -143,7 +150,5 @@ class Waits:
         return zone, {"zone": zone.key} | ({"zone_problem": problem} if problem is not None else {})
 
 
-def _follows(until: Until | None) -> Follows:
-    if not isinstance(until, DateRef) or not until.ref.startswith("profile."):
-        return ""
-    return "computed" if until.ref.startswith("profile.computed.") else "traits"
+def _follows(until: Until | None) -> bool:
+    return isinstance(until, DateRef) and until.ref.startswith("profile.computed.")

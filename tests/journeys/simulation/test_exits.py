@@ -39,7 +39,7 @@ SETTING = Setting(segments={"buyers": parse_condition({"event": "Bought", "withi
         (
             {"if": {"trait": "born", "older_than": "P1Y"}},
             traits(DAY, born="2025-03-06T10:00:00Z"),
-            ("exit: exit_when[0]", 4 * DAY),
+            ("exit: condition exit_when[0]", 4 * DAY),
         ),
     ],
 )
@@ -170,11 +170,29 @@ def test_an_emitted_event_starts_another_journey_and_ends_a_wait_that_comes_afte
     assert ended(life) == ("completed", 0 * DAY)
 
 
-def test_journeys_that_start_each_other_for_ever_are_given_up() -> None:
+def test_journeys_that_lead_to_each_other_in_a_circle_are_stopped_as_the_service_stops_them() -> None:
     one = journey({"id": "e", "type": "emit_event", "event": "Pong"}, entry={"event": "Ping", "reentry": "always"}, key="one")
     two = journey({"id": "e", "type": "emit_event", "event": "Ping"}, entry={"event": "Pong", "reentry": "always"}, key="two")
     life = simulate(one, script(event(DAY, "Ping")), Setting(journeys={"two": two}), START + 2 * DAY)
-    assert any(run.end is not None and run.end.reason == "endless" for run in life.runs)
+    assert len(life.runs) == 11
+    assert [line.kind for run in life.runs for line in run.lines].count("skipped") == 1
+
+
+def test_a_loop_that_no_wait_holds_up_is_given_up() -> None:
+    past = wait("w", until="2026-01-01")
+    never = {"trait": "x", "eq": 1}
+    life = live(journey({"id": "r", "type": "repeat", "until": never, "steps": [past]}))
+    assert ended(life) == ("endless", 0 * DAY)
+
+
+def test_who_is_in_the_segment_of_an_exit_rule_already_leaves_on_entry() -> None:
+    life = live(journey(send("s"), exit_when=[{"segment_entered": "vip"}]), who=person(segments=["vip"]))
+    assert (ended(life), sent(life)) == (("exit: entered segment 'vip'", 0 * DAY), [])
+
+
+def test_a_trait_that_time_alone_changes_ends_the_journey_then() -> None:
+    life = live(journey(LONG, exit_when=[{"trait": "born", "older_than": "P1Y"}]), who=person(born="2025-03-06T10:00:00Z"))
+    assert ended(life) == ("exit: condition exit_when[0]", 4 * DAY)
 
 
 def test_the_same_split_falls_as_the_service_lets_it_fall_unless_the_script_says_otherwise() -> None:

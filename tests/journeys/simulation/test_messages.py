@@ -88,7 +88,7 @@ def test_a_frequency_cap_counts_over_all_journeys_and_puts_off_or_skips() -> Non
 def test_the_next_channel_is_tried_when_the_first_did_not_get_far_enough_in_time_or_failed() -> None:
     step = send("s", channels=ALL, fallback={"unless": "delivered", "within": "PT2H"})
     who = person(channels=ALL)
-    never = {"behaviour": {"whatsapp": [], "sms": [{"status": "bounced", "after": ["PT1H", "PT1H"]}]}}
+    never: dict[str, Any] = {"behaviour": {"whatsapp": [], "sms": [{"status": "bounced", "after": ["PT1H", "PT1H"]}]}}
     assert _channels(live(journey(step), who=who, **never)) == [("whatsapp", 0 * HOUR), ("sms", 2 * HOUR), ("email", 3 * HOUR)]
     assert _channels(live(journey(step), who=who)) == [("whatsapp", 0 * HOUR)]
 
@@ -168,7 +168,7 @@ KEEP = {"id": "u", "type": "update_profile", "set": {"got": {"ref": "results.c.b
     ],
 )
 def test_a_call_is_answered_by_the_setting_and_tried_again_as_the_step_says(
-    answers: list[Any], got: int | None, seconds: int, failed: bool
+    answers: list[Any], got: int | None, seconds: int, failed: Any
 ) -> None:
     life = live(journey(CALL, KEEP), setting=Setting.model_validate({"answers": {"c": answers}}))
     assert life.traits.get("got") == got

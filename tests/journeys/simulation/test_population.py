@@ -60,7 +60,7 @@ def test_caps_let_in_so_many_an_hour_and_so_many_in_all() -> None:
     ]
     report = simulate_population(journey(send("a"), entry=entry), scripts, Setting(), START + 150 * timedelta(minutes=1))
     assert [(hour.at - START, hour.sent) for hour in report.curve] == [(0 * HOUR, 2), (HOUR, 2), (2 * HOUR, 2)]
-    assert (report.entered, report.held, report.refused) == (7, 1, {"all places are taken": 2})
+    assert (report.entered, report.held, report.refused) == (7, 1, {"the journey is full: 7 have entered, its cap in all": 2})
 
 
 def test_the_difference_of_two_versions_names_steps_messages_and_people() -> None:

@@ -1,6 +1,7 @@
 """Waits on the virtual clock end when the real ones do."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -123,7 +124,7 @@ def test_an_event_at_the_very_instant_of_the_timeout_wins() -> None:
     assert sent(live(journey(step), event(DAY + timedelta(seconds=1), "Told"))) == [("no", DAY)]
 
 
-def _two_waits(since: str) -> dict[str, object]:
+def _two_waits(since: str) -> dict[str, Any]:
     return {
         "id": "w2",
         "type": "wait_for",
@@ -155,7 +156,7 @@ def test_the_event_that_let_somebody_in_ends_no_wait_of_theirs() -> None:
 
 
 def test_a_condition_is_met_on_arrival_by_a_change_or_by_time_alone() -> None:
-    def waits_for(condition: dict[str, object]) -> dict[str, object]:
+    def waits_for(condition: dict[str, Any]) -> dict[str, Any]:
         return {"id": "w", "type": "wait_for", "paths": [{"id": "p", "if": condition, "steps": [send("s")]}]}
 
     plan = {"trait": "plan", "eq": "gold"}
@@ -189,3 +190,19 @@ def test_a_repetition_runs_until_its_condition_holds_or_its_rounds_are_used_up()
     }
     assert sent(live(journey(step))) == [("s", 0 * DAY), ("s", DAY), ("s", 2 * DAY)]
     assert sent(live(journey(step), traits(HOUR, done=True))) == [("s", 0 * DAY)]
+
+
+def test_a_wait_follows_the_person_into_another_zone() -> None:
+    step = wait("w", until="2026-03-10", at="09:00")
+    life = live(journey(step, send("s")), traits(DAY, timezone="America/New_York"), who=person(timezone="Europe/Berlin"))
+    # Midnight in New York is the date then; the clocks have changed there on the 8th.
+    assert sent(life)[0][1] + START == START.replace(day=10, hour=13)
+
+
+def test_of_what_happened_and_what_holds_the_first_path_is_taken() -> None:
+    holds = {"id": "so", "if": {"trait": "x", "eq": 1}, "steps": [send("so")]}
+    came = {"id": "came", "event": "Told", "steps": [send("came")]}
+    for paths, expected in (([holds, came], "so"), ([came, holds], "came")):
+        step = {"id": "w", "type": "wait_for", "since": "entry", "paths": paths}
+        life = live(journey(wait("first", **{"for": "P1D"}), step), event(HOUR, "Told"), who=person(x=1))
+        assert [name for name, _ in sent(life)] == [expected]

@@ -1,0 +1,138 @@
+"""Random journeys and random futures: nobody is in two places, every wait has a reason, exits win, the story repeats itself."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from conditions import parse_condition
+from journeys import Journey, check, parse_journey
+from journeys.check import errors
+from journeys.model import OnEvent
+from journeys.simulation import Life, Run, Script, Setting, simulate, simulate_population
+from policy import DeliveryPolicy
+from tests.journeys.strategies import definitions
+
+START = datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
+UNTIL = START + timedelta(days=90)
+OTHER = parse_journey(
+    {
+        "key": "other",
+        "name": "Other",
+        "purpose": "marketing",
+        "entry": {"api": True, "reentry": "always"},
+        "steps": [{"id": "o", "type": "wait", "for": "P3D"}, {"id": "e", "type": "emit_event", "event": "Order"}],
+    }
+)
+SETTING = Setting(
+    journeys={"other": OTHER},
+    segments={"buyers": parse_condition({"event": "Order", "within": "P10D"})},
+    policy=DeliveryPolicy.model_validate({"quiet_hours": "21:00-08:00", "caps": [{"at_most": 2, "per": "P1D"}]}),
+)
+
+EVENTS = ("Order", "Paid", "E0", "E1", "E2")
+happenings: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    st.sampled_from([{"event": name, "properties": {"id": 1, "a": 2}} for name in EVENTS]),
+    st.sampled_from([{"traits": {"dog": {"id": "d", "alive": alive, "birthdate": "2026-03-20"}}} for alive in (True, False)]),
+    st.sampled_from([{"segment_entered": "vip"}, {"segment_left": "vip"}, {"enrol": {"entry_key": "k"}}]),
+    st.builds(
+        lambda number, status: {"message": f"s{number}", "status": status},
+        st.integers(0, 9),
+        st.sampled_from(["clicked", "bounced"]),
+    ),
+    st.builds(lambda number: {"call": f"s{number}", "status": 503}, st.integers(0, 9)),
+)
+"""What happens, without its instant: often at the same one."""
+
+
+@st.composite
+def scripts(draw: st.DrawFn) -> Script:
+    """A person with a few happenings, who enters at the beginning."""
+    often = [
+        {"at": START + timedelta(hours=draw(st.integers(0, 120)) * 8), **happening}
+        for happening in draw(st.lists(happenings, max_size=12))
+    ]
+    entering: list[dict[str, Any]] = [
+        {"at": START, "event": "Order", "properties": {"id": 1}},
+        {"at": START, "enrol": {"entry_key": "k"}},
+    ]
+    who = {
+        "id": "ann",
+        "consents": "all",
+        "channels": ["email", "sms"],
+        "traits": {"timezone": draw(st.sampled_from(["Europe/Berlin", "UTC"]))},
+    }
+    return Script.model_validate({"person": who, "happenings": [*entering, *often], "begins": START})
+
+
+def readable(definition: dict[str, Any]) -> Journey:
+    """A journey that could be published."""
+    under_test = parse_journey(definition)
+    assume(not errors(check(under_test)))
+    return under_test
+
+
+def play(under_test: Journey, script: Script) -> Life:
+    return simulate(under_test, script, SETTING, UNTIL)
+
+
+def stands_for_a_reason(run: Run) -> bool:
+    stands = run.stands
+    if run.end is not None:
+        return stands is None
+    if stands is None:
+        return False
+    if stands.kind in ("sleep", "deferred"):
+        return stands.until is not None and stands.until > UNTIL
+    if stands.kind == "held":
+        return True
+    return stands.until is None or stands.until > UNTIL
+
+
+common = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+
+
+@common
+@given(definitions(), scripts())
+def test_nobody_is_in_two_places_and_every_wait_ends_or_has_a_reason(definition: dict[str, Any], script: Script) -> None:
+    life = play(readable(definition), script)
+    for run in life.runs:
+        kinds = [line.kind for line in run.lines]
+        assert kinds[0] == "entered"
+        assert [line.at for line in run.lines] == sorted(line.at for line in run.lines)
+        places = [place for place, _ in groupby((line.step, line.visit) for line in run.lines if line.step is not None)]
+        assert len(places) == len(set(places))
+        assert kinds.count("ended") == (run.end is not None)
+        if run.end is not None:
+            assert set(kinds[kinds.index("ended") + 1 :]) <= {"goal met"}
+        assert stands_for_a_reason(run)
+        assert kinds.count("sent") <= len(run.messages)
+
+
+@common
+@given(definitions(), scripts(), st.sampled_from(["Paid", "E1"]))
+def test_an_exit_rule_wins_within_the_happening_that_meets_it(definition: dict[str, Any], script: Script, event: str) -> None:
+    definition["exit_when"] = [{"event": event}]
+    under_test = readable(definition)
+    assert under_test.exit_when == (OnEvent(event=event),)
+    for run in play(under_test, script).own:
+        later = [each.at for each in script.happenings if getattr(each, "event", None) == event and each.at > run.entered_at]
+        if later:
+            assert run.end is not None
+            assert run.end.at <= min(later)
+            assert all(message.at <= run.end.at for message in run.messages)
+
+
+@common
+@given(definitions(), scripts())
+def test_the_same_inputs_tell_the_same_story_and_a_report_counts_it(definition: dict[str, Any], script: Script) -> None:
+    under_test = readable(definition)
+    life = play(under_test, script)
+    assert play(under_test, script) == life
+    report = simulate_population(under_test, [script], SETTING, UNTIL)
+    assert report.entered == len(life.own)
+    assert sum(report.messages.values()) == sum(len(run.messages) for run in life.own)
+    assert report.under_way == sum(run.end is None for run in life.own)
+    assert report.goal_reached == sum(run.goal_at is not None for run in life.own)
