@@ -9,6 +9,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from authoring.findings import counted
+from authoring.trying import Tried
 from journeys import Journey
 from journeys.simulation import Difference, Report
 
@@ -80,10 +81,14 @@ def print_curve(report: Report, zone: str, console: Console) -> None:
         console.print(f"  {name}  {'█' * max(1, round(_WIDTH * number / most))} {number}", highlight=False, soft_wrap=True)
 
 
-def print_difference(difference: Difference, before: str, console: Console) -> None:
-    """What is otherwise than in the other version; nothing stands for no difference."""
+def print_difference(result: Tried, before: str, console: Console) -> None:
+    """What is otherwise than in the other version."""
+    if result.difference is None:
+        return
     console.print(Text(f"against {before}", "bold"))
-    lines = list(_differences(difference))
+    lines = list(_differences(result.difference))
+    if result.other_hours:
+        lines.append(f"  {counted(result.other_hours, 'message')} at another hour")
     for line in lines or ["  no difference"]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 

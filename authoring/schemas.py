@@ -11,7 +11,6 @@ from conditions.computed import ComputedDraft
 from contracts.segments import SegmentDraft
 from contracts.templates import TemplateInput
 from journeys import journey_schema
-from journeys.schema import tidied
 
 _BASE = "https://reis.example/schema"
 
@@ -32,11 +31,11 @@ def schema_of(kind: SchemaKind) -> dict[str, JsonValue]:
         case SchemaKind.JOURNEY:
             return journey_schema()
         case SchemaKind.TEST:
-            schema = tidied(JourneyTests.model_json_schema())
+            schema = _tidied(JourneyTests.model_json_schema())
             return _titled(schema, kind, "Reis journey tests", "Tests of one journey: a person, what happens, what is expected.")
         case SchemaKind.SEGMENT:
-            schema = _keyed(tidied(SegmentDraft.model_json_schema()), r"^[a-z0-9][a-z0-9_-]{0,99}$")
-            conditions = tidied(TypeAdapter(Condition).json_schema(ref_template="#/$defs/{model}"))
+            schema = _keyed(_tidied(SegmentDraft.model_json_schema()), r"^[a-z0-9][a-z0-9_-]{0,99}$")
+            conditions = _tidied(TypeAdapter(Condition).json_schema(ref_template="#/$defs/{model}"))
             definitions = conditions.pop("$defs", {})
             properties = schema["properties"]
             assert isinstance(properties, dict)
@@ -45,10 +44,10 @@ def schema_of(kind: SchemaKind) -> dict[str, JsonValue]:
             properties["condition"] = {"$ref": "#/$defs/Condition", "description": "Who is a member, see docs/conditions.md."}
             return _titled(schema, kind, "Reis segment", "A segment: the people for whom a condition holds.")
         case SchemaKind.TEMPLATE:
-            schema = _keyed(tidied(TemplateInput.model_json_schema()), r"^[a-z0-9][a-z0-9_.-]{0,99}$")
+            schema = _keyed(_tidied(TemplateInput.model_json_schema()), r"^[a-z0-9][a-z0-9_.-]{0,99}$")
             return _titled(schema, kind, "Reis template", "A message: what is said on each channel, in Liquid.")
         case SchemaKind.COMPUTED:
-            schema = _keyed(tidied(ComputedDraft.model_json_schema()), r"^[a-z][a-z0-9_]{0,99}$")
+            schema = _keyed(_tidied(ComputedDraft.model_json_schema()), r"^[a-z][a-z0-9_]{0,99}$")
             return _titled(schema, kind, "Reis computed trait", "A trait worked out from a person's events.")
 
 
@@ -65,3 +64,25 @@ def _keyed(schema: dict[str, JsonValue], pattern: str) -> dict[str, JsonValue]:
 def _titled(schema: dict[str, JsonValue], kind: SchemaKind, title: str, description: str) -> dict[str, JsonValue]:
     names: dict[str, JsonValue] = {"$schema": GenerateJsonSchema.schema_dialect, "$id": f"{_BASE}/{kind.value}-1.json"}
     return {**names, **schema, "title": title, "description": description}
+
+
+def _tidied(schema: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """`anyOf` where pydantic says `oneOf` (a 1 is an integer and a number); no titles, no null defaults."""
+    tidy = _tidy(schema)
+    assert isinstance(tidy, dict)
+    return tidy
+
+
+def _tidy(part: JsonValue, *, named: bool = False) -> JsonValue:
+    """`named`: the keys are names of fields, not words of JSON Schema."""
+    if isinstance(part, list):
+        return [_tidy(member) for member in part]
+    if not isinstance(part, dict):
+        return part
+    if named:
+        return {key: _tidy(value) for key, value in part.items()}
+    return {
+        "anyOf" if key == "oneOf" else key: _tidy(value, named=key in ("properties", "$defs"))
+        for key, value in part.items()
+        if key not in ("title", "discriminator") and (key, value) != ("default", None)
+    }

@@ -33,6 +33,17 @@ class Tried:
     against: Report | None = None
     difference: Difference | None = None
 
+    @property
+    def other_hours(self) -> int:
+        """How many messages go out at another hour than in the other version, or only in one of them."""
+        if self.against is None:
+            return 0
+        now, then = ({hour.at: hour.sent for hour in each.curve} for each in (self.report, self.against))
+        more, fewer = (
+            sum(max(0, one.get(at, 0) - other.get(at, 0)) for at in {*one, *other}) for one, other in ((now, then), (then, now))
+        )
+        return max(more, fewer)
+
 
 def version_in(folder: Path, key: str) -> Version:
     """The journey of a folder. Raises BadInput where there is none of this key, or it cannot be read."""
@@ -68,6 +79,7 @@ def sums(when: tuple[datetime, datetime], result: Tried) -> dict[str, Any]:
         "report": result.report.model_dump(mode="json", exclude={"by_person"}),
         "against": None if result.against is None else result.against.model_dump(mode="json", exclude={"by_person"}),
         "difference": None if result.difference is None else result.difference.model_dump(mode="json"),
+        "messages_at_other_hours": result.other_hours,
     }
 
 

@@ -191,5 +191,5 @@ def _show(
     console = Console()
     console.print(f"from {when[0].isoformat()} until {when[1].isoformat()}", highlight=False)
     print_report(result.report, version.journey, around.zone, console)
-    if result.difference is not None and other is not None:
-        print_difference(result.difference, other.name, console)
+    if other is not None:
+        print_difference(result, other.name, console)

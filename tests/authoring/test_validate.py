@@ -1,0 +1,133 @@
+"""`reis validate`: everything that is wrong with a folder, offline, each with file, place and remedy."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.authoring.shop import VIP, WELCOME, Shop, a_test, reis, template
+
+
+def found(shop: Shop) -> list[dict[str, Any]]:
+    return list(reis("validate", shop.path, "--format", "json").json["findings"])
+
+
+def test_a_folder_without_problems_is_valid(shop: Shop) -> None:
+    shop.write_tests(a_test())
+    answer = reis("validate", shop.path)
+    assert answer.code == 0
+    assert "1 segment, 3 templates, 1 journey, 1 test file: valid" in answer.out
+
+
+def test_all_problems_of_all_files_are_told_at_once_with_file_place_and_remedy(shop: Shop) -> None:
+    shop.write("journeys", {**WELCOME, "key": "second", "steps": [{"id": "x", "type": "sned"}]})
+    shop.write("segments", {"key": "odd", "name": "Odd", "condition": {"trait": "spent", "gtee": 1}})
+    shop.write("templates", {"key": "open", "email": {"subject": "{{ profile.traits.name", "html": "<p>{{ nobody }}</p>"}})
+    (shop.path / "journeys" / "half.json").write_text('{"key": ')
+    answer = reis("validate", shop.path, "--format", "json")
+    assert answer.code == 1
+    assert answer.json["valid"] is False
+    places = {(each["file"].rpartition("/")[2], each["path"]) for each in answer.json["findings"]}
+    assert places >= {
+        ("second.json", "$.steps[0]"),
+        ("odd.json", "$.condition.gtee"),
+        ("open.json", "$.email.subject"),
+        ("open.json", "$.email.html"),
+        ("half.json", "$"),
+    }
+    assert all(each["message"] and each["remedy"] for each in answer.json["findings"] if each["severity"] == "error")
+
+
+def test_names_that_the_folder_lacks_are_told_with_the_nearest_one(shop: Shop) -> None:
+    body = json.loads(json.dumps(WELCOME).replace('"template": "tips"', '"template": "tipps"').replace('"vip"}', '"vips"}'))
+    shop.write("journeys", body)
+    told = {(each["path"], each["message"], each["remedy"]) for each in found(shop)}
+    assert ("$.steps[2].otherwise[0].template", "there is no template 'tipps'", "did you mean 'tips'?") in told
+    assert any(message == "there is no segment 'vips'" for _, message, _ in told)
+
+
+def test_a_template_that_needs_what_the_entry_cannot_supply_is_refused(shop: Shop) -> None:
+    shop.write("journeys", {**WELCOME, "entry": {"segment_entered": "vip"}})
+    shop.write("templates", {**template("hello"), "sms": {"body": "Your plan: {{ entry.properties.plan }}"}})
+    assert any("needs entry.properties.plan" in each["message"] for each in found(shop))
+
+
+def test_a_channel_for_which_the_template_has_no_part_is_a_warning_and_an_error_where_none_has_one(shop: Shop) -> None:
+    shop.write("templates", {"key": "gift", "email": {"subject": "A gift", "html": "<p>!</p>"}})
+    shop.write("templates", {"key": "tips", "sms": {"body": "tips"}})
+    told = {(each["message"], each["severity"]) for each in found(shop)}
+    assert told == {
+        ("the template 'gift' has no part for sms", "warning"),
+        ("the template 'tips' has no part for email", "error"),
+    }
+
+
+def test_a_marketing_template_is_never_sent_as_transactional(shop: Shop) -> None:
+    shop.write("journeys", {**WELCOME, "purpose": "transactional"})
+    assert sum("never goes out as transactional" in each["message"] for each in found(shop)) == 3
+
+
+def test_segments_that_rest_on_each_other_are_refused(shop: Shop) -> None:
+    shop.write("segments", {**VIP, "condition": {"segment": "best"}})
+    shop.write("segments", {"key": "best", "name": "Best", "condition": {"not": {"segment": "vip"}}})
+    messages = [each["message"] for each in found(shop)]
+    assert "the segment would depend on itself: vip → best → vip" in messages
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ({"event": "Order", "take": "sum"}, "$.property"),
+        ({"event": "Order", "take": "count", "add": "P1D"}, "$.add"),
+        ({"event": "Order", "take": "last", "where": {"property": "x"}}, "$.where"),
+        ({"event": "Order", "take": "newest"}, "$.take"),
+    ],
+)
+def test_a_computed_trait_is_judged_as_the_service_does(shop: Shop, body: dict[str, Any], place: str) -> None:
+    shop.write("computed", {"key": "last_order", **body})
+    assert place in [each["path"] for each in found(shop)]
+
+
+def test_a_key_that_is_defined_twice_and_an_object_that_says_a_thing_twice_are_refused(shop: Shop) -> None:
+    shop.write("segments", VIP, name="again")
+    (shop.path / "segments" / "twice.json").write_text('{"key": "twice", "name": "a", "name": "b", "condition": {"all": []}}')
+    told = {each["file"].rpartition("/")[2]: each["message"] for each in found(shop)}
+    assert "is defined in" in told["vip.json"] or "is defined in" in told["again.json"]
+    assert told["twice.json"] == "an object has the key 'name' twice"
+
+
+def test_a_file_with_another_name_than_its_key_is_a_warning_which_only_strict_refuses(shop: Shop) -> None:
+    (shop.path / "segments" / "vip.json").unlink()
+    shop.write("segments", VIP, name="good-customers")
+    assert [each["severity"] for each in found(shop)] == ["warning"]
+    assert reis("validate", shop.path).code == 0
+    assert reis("validate", shop.path, "--strict").code == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "place", "message"),
+    [
+        ({"splits": {"kind": "vip"}}, "$.tests[0].splits.kind", "there is no split 'kind'"),
+        ({"expect": {"messages": [{"step": "tipps"}]}}, "$.tests[0].expect.messages[0].step", "there is no send step 'tipps'"),
+        ({"expect": {"path": {"kind": "vpi"}}}, "$.tests[0].expect.path.kind", "there is no path 'vpi'"),
+        ({"happenings": [{"event": "Order Completed"}]}, "$.tests[0].happenings[0]", "says not when"),
+        ({"happenings": [{"after": "P1D", "evnet": "X"}]}, "$.tests[0].happenings[0]", "needs one of the keys"),
+        ({"start": "tomorrow"}, "$.tests[0].start", "is no date"),
+        ({"expct": {}}, "$.tests[0].expct", "unknown key 'expct'"),
+    ],
+)
+def test_mistakes_in_tests_are_found_in_their_file(shop: Shop, change: dict[str, Any], place: str, message: str) -> None:
+    shop.write_tests(a_test(**change))
+    told = [each for each in found(shop) if each["file"].endswith("welcome.test.json")]
+    assert place in [each["path"] for each in told]
+    assert any(message in each["message"] for each in told)
+
+
+def test_a_test_of_a_journey_that_is_not_there_is_told(shop: Shop) -> None:
+    shop.write_tests(a_test(), journey="welcom")
+    (told,) = found(shop)
+    assert (told["path"], told["remedy"]) == ("$.journey", "did you mean 'welcome'?")
+
+
+def test_a_folder_that_does_not_exist_is_a_wrong_call(shop: Shop) -> None:
+    assert reis("validate", shop.path / "nowhere").code == 2
