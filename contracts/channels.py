@@ -53,7 +53,7 @@ class Fallback(Wire):
 class SendRequest(Wire):
     """One message to one person. `key` is the idempotency key: the same key is the same message, for ever.
 
-    `context` holds what templates may use beside the profile: `entry`, `event`. `journey`, `step` and
+    `context` holds what templates may use beside the profile: `entry`, `event`, `results`. `journey`, `step` and
     `enrolment` say where the message comes from; receipts carry them.
     """
 

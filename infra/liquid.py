@@ -11,8 +11,8 @@ from liquid.exceptions import LiquidError
 
 from infra.errors import Flaw
 
-ROOTS = ("profile", "entry", "event", "unsubscribe_url", "journey")
-"""What every message has."""
+ROOTS = ("profile", "entry", "event", "results", "unsubscribe_url", "journey")
+"""What every message has; `results` are what earlier steps of its journey came to."""
 _LOADING_TAGS = ("include", "render", "extends", "block")
 
 
@@ -88,9 +88,7 @@ def parse(text: str, path: str, *, html: bool = False, roots: Sequence[str] = RO
         for variable in variables:
             names.add(_dotted(variable.segments))
         if root not in roots:
-            message = (
-                f"line {_line(text, variables[0].span.index)}: {variables[0]} starts with {root!r}, which nothing supplies"
-            )
+            message = f"line {_line(text, variables[0].span.index)}: {variables[0]} starts with {root!r}, which nothing supplies"
             flaws.append(Flaw(path=path, message=message, remedy=f"start with one of {', '.join(roots)}"))
     return (None, flaws) if flaws else (Source(template, tuple(sorted(names))), [])
 

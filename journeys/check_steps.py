@@ -10,12 +10,10 @@ from journeys.check_waits import wait_for_problems, wait_problems
 from journeys.model import (
     Branch,
     Call,
-    EmitEvent,
     Journey,
     Repeat,
     Send,
     Split,
-    StartJourney,
     UpdateProfile,
     Wait,
     WaitFor,
@@ -25,7 +23,6 @@ from journeys.model import (
 def step_problems(journey: Journey, catalog: Catalog) -> Iterator[Problem]:
     """Every finding of this kind."""
     index = journey.index
-    yield from _not_yet(journey)
     for step_id, step in index.steps.items():
         path = index.places[step_id].path
         match step:
@@ -50,11 +47,3 @@ def step_problems(journey: Journey, catalog: Catalog) -> Iterator[Problem]:
                 yield from call_problems(path, step, catalog)
             case _:
                 pass
-
-
-def _not_yet(journey: Journey) -> Iterator[Problem]:
-    """What the services cannot carry out yet must not be published."""
-    for step_id, step in journey.index.steps.items():
-        path = journey.index.places[step_id].path
-        if isinstance(step, Call | EmitEvent) or (isinstance(step, StartJourney) and (step.wait or step.properties is not None)):
-            yield Problem(path=f"{path}.type", message=f"{step.type} is not carried out yet", remedy="leave it out")

@@ -177,7 +177,7 @@ def _try(
 def render_context(
     profile_id: UUID, traits: Mapping[str, Any], given: Mapping[str, Any], journey: str, unsubscribe_url: str
 ) -> dict[str, Any]:
-    """What a template may use: `profile`, `entry`, `event`, `journey` and `unsubscribe_url`.
+    """What a template may use: `profile`, `entry`, `event`, `results`, `journey` and `unsubscribe_url`.
 
     `profile` has the traits, the same under `traits` as journeys name them, and `id`.
     """
@@ -185,6 +185,7 @@ def render_context(
         "profile": {**traits, "traits": traits, "id": str(profile_id)},
         "entry": given.get("entry") or {},
         "event": given.get("event") or {},
+        "results": given.get("results") or {},
         "journey": journey,
         "unsubscribe_url": unsubscribe_url,
     }

@@ -15,6 +15,7 @@ from journeys.model import DateRef, Step, Until
 from journeys.timing import parse_anchor, zone_of
 from services.journeys.enrolments import Enrolment
 from services.journeys.facts import Facts
+from services.journeys.results import Results
 from services.journeys.world import World
 
 
@@ -55,20 +56,23 @@ class Dated:
 class FactFinder:
     """Asks the neighbours for no more than a step needs. May raise `Unavailable`."""
 
-    def __init__(self, world: World, workspace_zone: str) -> None:
+    def __init__(self, world: World, workspace_zone: str, results: Results) -> None:
         self._world = world
         self._zone = workspace_zone
+        self._results = results
 
     async def facts(self, case: Case, refs: Sequence[str], *, always: bool = False) -> Facts:
-        """Facts with the profile where `refs` (or `always`) ask for it, and computed traits where `refs` do."""
-        parsed = [found for ref in refs if (found := parse_ref(ref)) is not None and found.root == "profile"]
+        """Facts with the profile where `refs` (or `always`) ask for it; computed traits and earlier results where `refs` do."""
+        named = [found for ref in refs if (found := parse_ref(ref)) is not None]
+        results = await self._results.of(case.enrolment.id) if any(ref.root == "results" for ref in named) else None
+        parsed = [ref for ref in named if ref.root == "profile"]
         if not parsed and not always:
-            return Facts(case.entry, case.event)
+            return Facts(case.entry, case.event, results=results)
         profile = await self._world.profile(case.enrolment.profile_id)
         computed: dict[str, JsonValue] = {}
         if any(ref.path[0] == "computed" for ref in parsed):
             computed = await self._world.computed(case.enrolment.profile_id, case.position)
-        return Facts(case.entry, case.event, profile, computed)
+        return Facts(case.entry, case.event, profile, computed, results)
 
     async def dated(self, case: Case, until: Until | None, *, clock_bound: bool = True, refs: Sequence[str] = ()) -> Dated:
         """Facts and the person's zone. `clock_bound`: a duration moves on the person's wall clock, so their zone matters."""

@@ -7,13 +7,11 @@ from typing import Any, assert_never
 
 from pydantic import JsonValue
 
-from conditions import Condition, bind, references
-from conditions.model import Ref
+from conditions import Condition, Person, bind, evaluate, references
 from contracts.channels import Channel, Fallback, SendRequest
-from contracts.profiles import ProfileUpdate
 from contracts.segments import EvaluatedItem, EvaluateItem
 from infra.clock import Clock
-from journeys import MISSING, choose, resolve
+from journeys import MISSING, Journey, choose, resolve
 from journeys.model import (
     Branch,
     Call,
@@ -28,24 +26,39 @@ from journeys.model import (
     Wait,
     WaitFor,
 )
+from services.journeys.acting import ActDecider
+from services.journeys.calling import CallDecider
 from services.journeys.cases import Case, FactFinder
-from services.journeys.entering import Entrant
-from services.journeys.facts import Facts, bare_fact
+from services.journeys.facts import Facts
+from services.journeys.requests import Secrets
+from services.journeys.results import Results
 from services.journeys.rulings import Ruling, decision_of
 from services.journeys.versions import Versions
 from services.journeys.waits import WaitDecider
 from services.journeys.world import World
 
+_NO_SECRETS = Secrets({})
+
 
 class Decider:
     """Decides steps with the help of the neighbours. May raise `Unavailable`: then nothing was decided."""
 
-    def __init__(self, *, world: World, versions: Versions, clock: Clock, workspace_zone: str) -> None:
+    def __init__(
+        self,
+        *,
+        world: World,
+        versions: Versions,
+        results: Results,
+        clock: Clock,
+        workspace_zone: str,
+        secrets: Secrets = _NO_SECRETS,
+    ) -> None:
         self._world = world
-        self._versions = versions
         self._clock = clock
-        self._finder = FactFinder(world, workspace_zone)
+        self._finder = FactFinder(world, workspace_zone, results)
         self._waits = WaitDecider(finder=self._finder, clock=clock)
+        self._acts = ActDecider(finder=self._finder, world=world, versions=versions, clock=clock)
+        self._calls = CallDecider(finder=self._finder, secrets=secrets, clock=clock)
 
     async def decide(self, case: Case, current: dict[str, str]) -> Ruling:
         """The ruling for one step. `current` holds the published journeys."""
@@ -63,11 +76,13 @@ class Decider:
             case Repeat():
                 return await self._repeat(case, case.step)
             case UpdateProfile():
-                return await self._update(case, case.step)
+                return await self._acts.update(case, case.step)
+            case EmitEvent():
+                return await self._acts.emit(case, case.step)
             case StartJourney():
-                return await self._start_journey(case, case.step, current)
-            case EmitEvent() | Call():
-                raise TypeError("not carried out yet, and therefore not published")
+                return await self._acts.start(case, case.step, current)
+            case Call():
+                return await self._calls.call(case, case.step)
             case Exit() | Jump():
                 return self._ruling(case, "done", {"kind": "done"}, {})
             case _:
@@ -85,7 +100,7 @@ class Decider:
             purpose=step.purpose or case.journey.purpose,
             fallback=_fallback(step),
             valid_until=dated.anchor(until) if dated is not None else None,
-            context={"entry": case.entry, "event": case.event},
+            context=await self._context(case, step),
             enrolment=enrolment.id,
             journey=enrolment.journey,
             step=step.id,
@@ -110,6 +125,16 @@ class Decider:
                 return self._ruling(case, "deferred", outcome, seen | {"reason": result.reason}, deadline=result.until)
             case _:
                 assert_never(result.status)
+
+    async def _context(self, case: Case, step: Send) -> dict[str, JsonValue]:
+        """What the template sees beside the profile: earlier results only if it uses them."""
+        context: dict[str, JsonValue] = {"entry": case.entry, "event": case.event}
+        if has_results(case.journey):
+            roots = {name.partition(".")[0] for name in await self._world.variables(step.template)}
+            if "results" in roots:
+                facts = await self._finder.facts(case, ["results.any.status"])
+                context["results"] = facts.context()["results"]
+        return context
 
     async def _branch(self, case: Case, step: Branch) -> Ruling:
         facts = await self._conditional(case, [path.if_ for path in step.paths])
@@ -137,36 +162,6 @@ class Decider:
             case, "chose", {"kind": "chose", "path": path}, {"until": {"matches": answer.matches, "seen": answer.seen}}
         )
 
-    async def _update(self, case: Case, step: UpdateProfile) -> Ruling:
-        refs = [value.ref for value in step.set.values() if isinstance(value, Ref)]
-        facts = await self._finder.facts(case, refs)
-        context = facts.context()
-        values: dict[str, JsonValue] = {}
-        for trait, value in step.set.items():
-            found = resolve(value.ref, context) if isinstance(value, Ref) else value
-            if found is not MISSING:
-                values[trait] = found  # type: ignore[assignment]
-        if values:
-            message = f"{case.enrolment.id}:{step.id}:{case.visit}"
-            now = self._clock.now()
-            await self._world.update(
-                ProfileUpdate(profile_id=case.enrolment.profile_id, message_id=message, set=values, timestamp=now)
-            )
-        return self._ruling(case, "updated", {"kind": "done"}, {"set": values})
-
-    async def _start_journey(self, case: Case, step: StartJourney, current: dict[str, str]) -> Ruling:
-        version = current.get(step.journey)
-        if version is None:
-            return self._ruling(case, "not_started", {"kind": "done", "detail": "unknown"}, {"journey": step.journey})
-        journey = await self._versions.journey(version)
-        profile = await self._world.profile(case.enrolment.profile_id) if journey.entry.key else None
-        now = self._clock.now()
-        entry = bare_fact(f"{case.enrolment.id}:{step.id}:{case.visit}", "journey.started", now, dict(case.entry["properties"]))
-        traits = profile.traits if profile else {}
-        entrant = Entrant(journey, version, case.enrolment.profile_id, entry, now, traits, look_back=True)
-        ruling = self._ruling(case, "started", {"kind": "done"}, {"journey": step.journey, "version": version})
-        return Ruling(ruling.decision, entrants=[entrant])
-
     async def _evaluate(self, case: Case, condition: Condition, facts: Facts) -> EvaluatedItem:
         context = facts.context()
 
@@ -174,9 +169,12 @@ class Decider:
             found = resolve(ref, context)
             return None if found is MISSING else found  # type: ignore[return-value]
 
-        bound = bind(condition, value).model_dump(mode="json")
+        bound = bind(condition, value)
+        if not references(bound).of_a_person:
+            own = evaluate(bound, Person(), self._clock.now())
+            return EvaluatedItem(matches=own.matches, seen=own.seen, next_change=own.next_change)
         return await self._world.evaluate(
-            EvaluateItem(profile_id=case.enrolment.profile_id, condition=bound, position=case.position)
+            EvaluateItem(profile_id=case.enrolment.profile_id, condition=bound.model_dump(mode="json"), position=case.position)
         )
 
     async def _conditional(self, case: Case, conditions: list[Condition]) -> Facts:
@@ -192,6 +190,11 @@ class Decider:
         deadline: datetime | None = None,
     ) -> Ruling:
         return Ruling(decision_of(case, kind, outcome, seen, self._clock.now(), deadline))
+
+
+def has_results(journey: Journey) -> bool:
+    """Whether any of its steps comes to something that references see later."""
+    return any(isinstance(step, Call) or (isinstance(step, StartJourney) and step.wait) for step in journey.index.steps.values())
 
 
 def _fallback(step: Send) -> Fallback | None:

@@ -12,10 +12,14 @@ from pydantic import JsonValue
 from contracts.channels import Receipt
 from contracts.profiles import Profile, TrackedEvent
 
+DEPTH = "depth"
+"""Where an entry or event says how many journeys led to it: beside what references see of it."""
+
 
 def event_fact(event: TrackedEvent) -> dict[str, Any]:
     """A tracked event as references see it."""
-    return {"id": event.id, "event": event.name, "timestamp": event.timestamp.isoformat(), "properties": event.properties}
+    body = {"id": event.id, "event": event.name, "timestamp": event.timestamp.isoformat(), "properties": event.properties}
+    return body | {DEPTH: event.depth} if event.depth else body
 
 
 def receipt_fact(receipt: Receipt) -> dict[str, Any]:
@@ -36,19 +40,20 @@ def bare_fact(identifier: str, name: str, at: datetime, properties: dict[str, Js
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The context that references of one enrolment resolve in. `profile` is None where nothing asked for it."""
+    """The context that references of one enrolment resolve in. `profile` is None where nothing asked for it, `results` too."""
 
     entry: dict[str, Any]
     event: dict[str, Any]
     profile: Profile | None = None
     computed: dict[str, JsonValue] | None = None
+    results: dict[str, JsonValue] | None = None
 
     def context(self) -> dict[str, JsonValue]:
         """In the form of `journeys.refs.resolve`."""
         profile: dict[str, JsonValue] = {}
         if self.profile is not None:
             profile = {"id": str(self.profile.id), "traits": self.profile.traits, "computed": self.computed or {}}
-        return {"entry": self.entry, "event": self.event, "profile": profile}
+        return {"entry": self.entry, "event": self.event, "profile": profile, "results": self.results or {}}
 
 
 def traits_context(profile_id: UUID, entry: dict[str, Any], traits: dict[str, JsonValue]) -> dict[str, JsonValue]:

@@ -22,7 +22,8 @@ from services.journeys.outgoing import Outgoing, write
 _MATCH = text(
     "INSERT INTO match (enrolment_id, event_id, kind, step, visit, path, body, at) "
     "SELECT e.id, k.event, 'wait', k.step, k.visit, k.path, '{}', k.at FROM unnest(CAST(:ids AS uuid[]), "
-    "CAST(:events AS text[]), CAST(:steps AS text[]), CAST(:visits AS int[]), CAST(:paths AS text[]), CAST(:ats AS timestamptz[])) "
+    "CAST(:events AS text[]), CAST(:steps AS text[]), CAST(:visits AS int[]), CAST(:paths AS text[]), "
+    "CAST(:ats AS timestamptz[])) "
     "AS k(id, event, step, visit, path, at) JOIN enrolment e ON e.id = k.id AND e.state = 'running' "
     "ON CONFLICT DO NOTHING RETURNING enrolment_id, event_id, (SELECT journey FROM enrolment WHERE id = enrolment_id) AS journey"
 )

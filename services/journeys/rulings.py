@@ -6,21 +6,28 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from services.journeys.calls import NewCall
 from services.journeys.cases import Case
 from services.journeys.enrolments import Decision
 from services.journeys.entering import Entrant
 from services.journeys.listeners import Listener
+from services.journeys.results import Answer
 from services.journeys.watches import Watch
 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """A decision, the listeners it registers and the people it enters elsewhere."""
+    """A decision, what it registers to wait for, the people it enters elsewhere, the calls it asks for.
+
+    `answers` are known at once: a call that cannot be made, a journey that cannot be entered.
+    """
 
     decision: Decision
     listeners: list[Listener] = field(default_factory=list)
     entrants: list[Entrant] = field(default_factory=list)
     watches: list[Watch] = field(default_factory=list)
+    calls: list[NewCall] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
 
 
 def decision_of(

@@ -16,6 +16,7 @@ from infra.errors import BadInput, Flaw, NotFound
 from journeys import Catalog, Journey, JourneyError, check, content_hash, parse_journey
 from services.journeys.auditing import note
 from services.journeys.publishing import store, take_effect
+from services.journeys.requests import template_check
 from services.journeys.world import World
 
 _CACHED = 500
@@ -34,8 +35,10 @@ class Version(BaseModel):
 class Versions:
     """The store of definitions. Parsed journeys are cached by hash: they never change."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, secrets: frozenset[str] | None = None) -> None:
+        """`secrets` are the names that calls may use; None where they are not known here."""
         self._database = database
+        self._template_check = template_check(secrets)
         self._parsed: OrderedDict[str, Journey] = OrderedDict()
 
     async def journey(self, version: str, session: AsyncSession | None = None) -> Journey:
@@ -78,7 +81,13 @@ class Versions:
         templates, segments = await world.names()
         async with self._database.read() as session:
             keys = frozenset(await self.current(session)) | {journey.key}
-        catalog = Catalog(templates=frozenset(templates), segments=segments, journeys=keys, template_variables=templates)
+        catalog = Catalog(
+            templates=frozenset(templates),
+            segments=segments,
+            journeys=keys,
+            template_variables=templates,
+            template_check=self._template_check,
+        )
         return journey, [*problems, *check(journey, catalog)]
 
     async def publish(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -21,6 +22,8 @@ from contracts.channels import (
 )
 from contracts.profiles import (
     Accepted,
+    EmittedEvent,
+    EmittedEvents,
     EventFilter,
     EventSearch,
     EventsFound,
@@ -50,6 +53,7 @@ from contracts.segments import (
 from infra.http import Coalescer, ServiceClient
 
 _BATCH = 200
+_VARIABLES_FRESH_SECONDS = 5.0
 
 
 class World:
@@ -59,10 +63,13 @@ class World:
         self._profiles = profiles
         self._segments = segments
         self._channels = channels
+        self._variables: dict[str, frozenset[str]] = {}
+        self._variables_until = 0.0
         self.profile: Coalescer[UUID, Profile | None] = Coalescer(self._lookup, most=_BATCH)
         self._computed: Coalescer[tuple[UUID, str | None], Computed] = Coalescer(self._look_up_computed, most=_BATCH)
         self.memberships: Coalescer[MembershipFilter, MembershipsOfPerson] = Coalescer(self._search_memberships, most=_BATCH)
         self.update: Coalescer[ProfileUpdate, None] = Coalescer(self._update, most=_BATCH)
+        self.emit: Coalescer[EmittedEvent, None] = Coalescer(self._emit, most=_BATCH)
         self.events: Coalescer[EventFilter, tuple[TrackedEvent, ...]] = Coalescer(self._search, most=_BATCH)
         self.evaluate: Coalescer[EvaluateItem, EvaluatedItem] = Coalescer(self._evaluate, most=_BATCH)
         self.send: Coalescer[SendRequest, SendResult] = Coalescer(self._send, most=100)
@@ -72,9 +79,7 @@ class World:
         """The computed traits of one person, as of a cursor of the profiles feed."""
         return (await self.computed_and_events(profile_id, position))[0]
 
-    async def computed_and_events(
-        self, profile_id: UUID, position: str | None
-    ) -> tuple[dict[str, JsonValue], dict[str, str]]:
+    async def computed_and_events(self, profile_id: UUID, position: str | None) -> tuple[dict[str, JsonValue], dict[str, str]]:
         """The computed traits of one person, and the event that each computed trait there is rests on."""
         found = await self._computed((profile_id, position))
         return found.traits.get(profile_id, {}), found.events
@@ -112,6 +117,15 @@ class World:
             frozenset(each.key for each in segments),
         )
 
+    async def variables(self, template: str) -> frozenset[str]:
+        """The dotted names that a template uses, as of a few seconds ago; none of an unknown one."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._variables_until:
+            found = (await self._channels.get("/v1/templates", KnownTemplates)).templates
+            self._variables = {each.key: frozenset(n for names in each.variables.values() for n in names) for each in found}
+            self._variables_until = now + _VARIABLES_FRESH_SECONDS
+        return self._variables.get(template, frozenset())
+
     async def _lookup(self, ids: Sequence[UUID]) -> list[Profile | None]:
         found = await self._profiles.post("/v1/profiles/lookup", ProfileLookup(ids=tuple(dict.fromkeys(ids))), ProfilesFound)
         return [found.profiles.get(each) for each in ids]
@@ -119,6 +133,10 @@ class World:
     async def _update(self, updates: Sequence[ProfileUpdate]) -> list[None]:
         await self._profiles.post("/v1/profiles/update", ProfileUpdates(updates=tuple(updates)), Accepted)
         return [None] * len(updates)
+
+    async def _emit(self, events: Sequence[EmittedEvent]) -> list[None]:
+        await self._profiles.post("/v1/events/emit", EmittedEvents(events=tuple(events)), Accepted)
+        return [None] * len(events)
 
     async def _search(self, filters: Sequence[EventFilter]) -> tuple[tuple[TrackedEvent, ...], ...]:
         return (await self._profiles.post("/v1/events/search", EventSearch(filters=tuple(filters)), EventsFound)).events

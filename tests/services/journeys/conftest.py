@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from contracts.feed import FeedItem
-from contracts.journeys import StepItem
+from contracts.journeys import FinishItem, StepItem
 from contracts.profiles import EVENT_TRACKED, TrackedEvent
 from infra.clock import Clock
 from infra.db import Database
@@ -135,6 +135,14 @@ class Service:
     async def rows(self, statement: str, **parameters: object) -> Sequence[Any]:
         async with self.database.read() as session:
             return (await session.execute(text(statement), parameters)).all()
+
+    async def write(self, statement: str, **parameters: object) -> None:
+        async with self.database.begin() as session:
+            await session.execute(text(statement), parameters)
+
+    async def finish(self, enrolment_id: UUID, reason: str = "completed") -> None:
+        """As the workflow says it at its end."""
+        await self.steps.finish([FinishItem(enrolment_id=enrolment_id, reason=reason)])
 
     def pass_time(self, time: timedelta) -> None:
         SetClock.instant += time
