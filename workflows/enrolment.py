@@ -47,6 +47,8 @@ ASK_AGAIN = 0.25
 # `patched` writes two events, so it is asked where the ways part and nowhere else.
 DEFERRED_SENDS_WAIT = "deferred-sends-wait"
 """2: a deferred send sleeps and asks again; in 1 a deferral was the last word on a send."""
+WALKS_ANEW = "walks-anew"
+"""3: also somebody who never has to wait (all that is waited for has happened) begins anew before history is too long."""
 
 
 @workflow.defn(name=WORKFLOW)
@@ -63,8 +65,11 @@ class EnrolmentWorkflow:
     @workflow.run
     async def run(self, enrolment: PinnedEnrolment) -> str:
         state, journey = self._state, enrolment.journey
+        begun = 0
         while isinstance(effect := self._plan(), Perform):
             self._begin_anew_if_moved()
+            self._begin_anew_if_walked_long(since=begun)
+            begun = workflow.info().get_current_history_length()
             outcome = await (self._wait(effect, state.pending) if state.pending else self._perform(effect))
             if outcome is None:
                 continue
@@ -171,6 +176,11 @@ class EnrolmentWorkflow:
     def _begin_anew_if_moved(self) -> None:
         """Another version's definition comes with the input of another run."""
         if self._state.move_to is not None:
+            workflow.continue_as_new(self._enrolment.again(self._state))
+
+    def _begin_anew_if_walked_long(self, since: int) -> None:
+        """Between two steps, as the first thing in a workflow task but for the step that the one before had begun."""
+        if since and self._state.pending is None and _history_is_long(since) and workflow.patched(WALKS_ANEW):
             workflow.continue_as_new(self._enrolment.again(self._state))
 
     def _continue_as_new_if_long(self, since: int = 0) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 from pydantic import JsonValue
@@ -11,7 +12,18 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.cohorts import CohortActivities
 from activities.enrolments import EnrolmentActivities
-from contracts.journeys import SIGNAL_INTERRUPT, SIGNAL_MATCHED, WORKFLOW, EnrolmentInput, InterruptSignal, MatchedSignal
+from contracts.journeys import (
+    SIGNAL_INTERRUPT,
+    SIGNAL_MATCHED,
+    SIGNAL_MOVE,
+    SIGNAL_REFRESH,
+    WORKFLOW,
+    EnrolmentInput,
+    InterruptSignal,
+    MatchedSignal,
+    MoveSignal,
+    RefreshSignal,
+)
 from infra.http import ServiceClient
 from journeys import content_hash
 from tests.workflows.scripted import World, serving
@@ -33,6 +45,12 @@ class Enrolled:
         signal = MatchedSignal(step=step, visit=visit, path=path, event_id=event_id)
         await self.handle.signal(SIGNAL_MATCHED, signal)
 
+    async def refreshed(self, step: str, visit: int = 1) -> None:
+        await self.handle.signal(SIGNAL_REFRESH, RefreshSignal(step=step, visit=visit))
+
+    async def moved(self, definition: JsonValue, step: str | None = None, offset: int = 0) -> None:
+        await self.handle.signal(SIGNAL_MOVE, MoveSignal(journey=content_hash(definition), step=step, offset=offset))
+
     async def interrupted(self, event_id: str = "e-exit") -> None:
         await self.handle.signal(SIGNAL_INTERRUPT, InterruptSignal(reason="exit", event_id=event_id))
 
@@ -50,8 +68,8 @@ class Shell:
     starter: Client
     queue: str = field(default_factory=lambda: f"reis-{uuid4()}")
 
-    async def enrol(self, definition: JsonValue) -> Enrolled:
-        """As the journeys service does it: by name, with the plain pydantic converter."""
+    async def enrol(self, definition: JsonValue, *, task_timeout: timedelta | None = None) -> Enrolled:
+        """As the journeys service does it: by name, with the plain converter. A short `task_timeout` makes many tasks."""
         digest, enrolment = content_hash(definition), uuid4()
         handle: Handle = await self.starter.start_workflow(
             WORKFLOW,
@@ -59,6 +77,7 @@ class Shell:
             id=f"{self.world.journey(digest).key}/{enrolment}",
             task_queue=self.queue,
             result_type=str,
+            task_timeout=task_timeout,
         )
         return Enrolled(enrolment, handle)
 

@@ -53,6 +53,69 @@ ROUND: JsonValue = {
 }
 """A loop that continues as new when histories must be short."""
 
+TREADMILL_ROUNDS = 600
+TREADMILL: JsonValue = {
+    **_HEAD,
+    "key": "treadmill",
+    "steps": [
+        {
+            "id": "rounds",
+            "type": "repeat",
+            "max": TREADMILL_ROUNDS,
+            "steps": [{"id": "step", "type": "wait_for", "paths": [{"id": "stepped", "event": "Stepped"}]}],
+        },
+    ],
+}
+"""A loop of nothing but waits."""
+
+EVERY_STEP: dict[str, JsonValue] = {
+    **_HEAD,
+    "key": "every-step",
+    "steps": [
+        {"id": "arms", "type": "split", "paths": [{"id": "a", "weight": 1}, {"id": "b", "weight": 1}]},
+        {"id": "note", "type": "update_profile", "set": {"greeted": True}},
+        {"id": "tell", "type": "emit_event", "event": "Greeted"},
+        {
+            "id": "ask",
+            "type": "call",
+            "url": "https://api.example.org/check",
+            "on_failure": [send("sorry")],
+        },
+        {"id": "aside", "type": "start_journey", "journey": "r", "wait": False},
+        {"id": "within", "type": "start_journey", "journey": "r", "wait": True},
+        {
+            "id": "kind",
+            "type": "branch",
+            "paths": [{"id": "cat", "if": {"trait": "pet", "eq": "cat"}, "steps": [send("purr")]}],
+            "otherwise": [{"id": "over", "type": "goto", "goto": "nap"}],
+        },
+        {"id": "nap", "type": "wait", "for": "PT1H"},
+        {
+            "id": "rounds",
+            "type": "repeat",
+            "until": {"trait": "done", "eq": True},
+            "max": 3,
+            "steps": [
+                {
+                    "id": "news",
+                    "type": "wait_for",
+                    "paths": [
+                        {"id": "bought", "event": "Order Completed"},
+                        {"id": "joined", "segment_entered": "vip"},
+                        {"id": "rich", "if": {"trait": "points", "gte": 100}},
+                    ],
+                    "timeout": {"after": "P30D", "steps": []},
+                }
+            ],
+        },
+        {"id": "end", "type": "exit", "reason": "done"},
+    ],
+}
+"""Every type of step."""
+
+EVERY_STEP_LATER: JsonValue = {**EVERY_STEP, "name": "Every step, revised"}
+"""Another version of the same, to move to."""
+
 FOLLOW_UP: JsonValue = json.loads((ROOT / "examples/publisher/journeys/event-follow-up.json").read_text())
 PUPPY: JsonValue = json.loads((ROOT / "examples/petshop/journeys/puppy-to-adult.json").read_text())
-ALL = (R, ROUND, FOLLOW_UP, PUPPY)
+ALL: tuple[JsonValue, ...] = (R, ROUND, TREADMILL, EVERY_STEP, EVERY_STEP_LATER, FOLLOW_UP, PUPPY)
