@@ -187,7 +187,7 @@ class Comparison(Node):
         return found
 
     def _operators(self) -> list[str]:
-        return [name for name in type(self).model_fields if name in self.model_fields_set and name not in _SUBJECTS]
+        return [name for name in self.model_fields_set if name not in _SUBJECTS]
 
     @model_validator(mode="after")
     def _one_operator(self) -> Self:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from fractions import Fraction
+from functools import lru_cache
 
 from pydantic import JsonValue
 
@@ -33,7 +34,12 @@ def parse_instant(text: object) -> datetime | None:
     Read are ISO 8601 dates (midnight UTC) and datetimes (without offset: UTC) of the years 1000 to 2999, with seconds and up to
     six decimals optional and offsets up to 15:59, so that Python and PostgreSQL agree on every text.
     """
-    if not isinstance(text, str) or not _INSTANT.fullmatch(text):
+    return _read_instant(text) if isinstance(text, str) else None
+
+
+@lru_cache(maxsize=10_000)
+def _read_instant(text: str) -> datetime | None:
+    if not _INSTANT.fullmatch(text):
         return None
     try:
         parsed = datetime.fromisoformat(_six_decimals(text))
@@ -51,7 +57,7 @@ def lookup(values: Mapping[str, JsonValue], path: tuple[str, ...]) -> JsonValue:
     """The value at a dotted path of nested objects; None where it is missing (a JSON null counts as missing)."""
     found: object = values
     for part in path:
-        if not isinstance(found, Mapping) or part not in found:
+        if not isinstance(found, dict | Mapping) or part not in found:
             return None
         found = found[part]
     return found  # type: ignore[return-value]

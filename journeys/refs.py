@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal, get_args
 
 from pydantic import AfterValidator, JsonValue
@@ -50,6 +51,7 @@ class Reference:
         return ".".join((self.root, *self.path))
 
 
+@lru_cache(maxsize=10_000)
 def parse_ref(text: str) -> Reference | None:
     """The reference that a text names, or None where it names none."""
     root, *path = text.split(".")

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.local.postgres import EmbeddedPostgres
-from tests.benchmarks import ingestion
+from tests.benchmarks import ingestion, simulation
 from tests.benchmarks.baseline import Baseline
 from tests.benchmarks.journeys import Bench, percentile
 from tests.benchmarks.result import Result
@@ -26,7 +26,7 @@ WAITING = 1000
 
 async def main() -> list[Result]:
     """Runs everything; minutes."""
-    return [await _ingestion(), *await _journeys(), *await _with_callbacks()]
+    return [simulation.measure(), await _ingestion(), *await _journeys(), *await _with_callbacks()]
 
 
 async def _ingestion() -> Result:
