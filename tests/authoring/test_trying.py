@@ -1,0 +1,168 @@
+"""`reis simulate` and `reis backtest`: a journey tried on people on record, without any server."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.authoring.shop import WELCOME, Shop, reis
+
+PEOPLE = 20
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    """Every fourth is a good customer; every second one ordered on 10 March."""
+    file = tmp_path / "people.jsonl"
+    lines = [
+        {
+            "id": f"u{number:02}",
+            "traits": {"email": f"u{number}@example.com", "spent": 150 if number % 4 == 0 else 0},
+            "events": [
+                {"event": "Signed Up", "at": "2026-03-02T10:00:00Z"},
+                *([{"event": "Order Completed", "at": "2026-03-02T20:00:00Z"}] if number % 2 else []),
+            ],
+        }
+        for number in range(PEOPLE)
+    ]
+    file.write_text("\n".join(json.dumps(line) for line in lines) + "\n\n")
+    return file
+
+
+def tracked(*calls: dict[str, Any]) -> str:
+    return "\n".join(json.dumps(call) for call in calls)
+
+
+def steps(report: dict[str, Any]) -> dict[str, int]:
+    return {step["step"]: step["entered"] for step in report["steps"]}
+
+
+def test_a_simulation_counts_every_step_and_draws_the_send_curve(shop: Shop, people: Path) -> None:
+    answer = reis("simulate", shop.path, "welcome", "--people-file", people, "--start", "2026-05-04T09:00:00Z")
+    assert answer.code == 0
+    assert "welcome: 20 people, 20 entered" in answer.out
+    assert "5 vip" in answer.out
+    assert "15 otherwise" in answer.out
+    assert "messages per day (UTC)" in answer.out
+    assert "█" in answer.out
+
+
+def test_people_enter_spread_over_the_span_and_the_numbers_add_up(shop: Shop, people: Path) -> None:
+    call = ("simulate", shop.path, "welcome", "--people-file", people, "--start", "2026-05-04T09:00:00Z", "--format", "json")
+    answer = reis(*call, "--over", "PT10H").json
+    report = answer["report"]
+    assert (report["entered"], report["ended"]) == (PEOPLE, {"completed": PEOPLE})
+    assert steps(report) == {"hello": 20, "a-day": 20, "kind": 20, "gift": 5, "tips": 15}
+    assert report["messages"] == {"hello": 20, "gift": 5, "tips": 15}
+    hellos = [hour for hour in report["curve"] if hour["at"] < "2026-05-05"]
+    assert [hour["sent"] for hour in hellos] == [2] * 10
+    assert reis(*call, "--over", "PT10H").json == answer
+
+
+def test_at_most_so_many_people_and_until_then(shop: Shop, people: Path) -> None:
+    call = ("simulate", shop.path, "welcome", "--people-file", people, "--start", "2026-05-04T09:00:00Z", "--format", "json")
+    report = reis(*call, "--people", "6", "--until", "PT12H", "--over", "PT0S").json["report"]
+    assert (report["people"], report["under_way"]) == (6, 6)
+    assert {step["step"]: step["waiting"] for step in report["steps"]} == {"hello": 0, "a-day": 6}
+
+
+def test_the_difference_between_two_versions_names_steps_messages_and_hours(shop: Shop, people: Path, tmp_path: Path) -> None:
+    other = Shop.at(tmp_path / "other")
+    body = json.loads(json.dumps(WELCOME))
+    body["steps"][1]["for"] = "P2D"
+    body["steps"][2]["paths"] = [{"id": "vip", "if": {"trait": "spent", "gte": 1000}, "steps": []}]
+    other.write("journeys", body)
+    call = ("simulate", shop.path, "welcome", "--people-file", people, "--start", "2026-05-04T09:00:00Z", "--against", other.path)
+    out = reis(*call).out
+    assert f"against {other.path}" in out
+    assert "step gift: entered 0 → 5, sent 0 → 5" in out
+    assert "messages tips: 20 → 15; fewer for 5 people (u00, u04, u08, u12, u16)" in out
+    assert "20 messages at another hour" in out
+    same = reis(*call[:-1], shop.path).out
+    assert "no difference" in same
+
+
+def test_quiet_hours_and_reactions_come_from_the_setting(shop: Shop, people: Path, tmp_path: Path) -> None:
+    body = json.loads(json.dumps(WELCOME))
+    body["steps"][1] = {
+        "id": "read",
+        "type": "wait_for",
+        "paths": [{"id": "opened", "message": "hello", "status": "opened"}],
+        "timeout": {"after": "P1D"},
+    }
+    shop.write("journeys", body)
+    setting = tmp_path / "setting.json"
+    opens = [{"status": "delivered"}, {"status": "opened", "chance": 0.5, "after": ["PT1H", "PT2H"]}]
+    setting.write_text(json.dumps({"quiet_hours": "21:00-08:00", "behaviour": {"email": opens}}))
+    call = ("simulate", shop.path, "welcome", "--people-file", people, "--setting", setting, "--format", "json")
+    report = reis(*call, "--start", "2026-05-04T22:00:00Z", "--over", "PT1H").json["report"]
+    (hello, read) = report["steps"][:2]
+    assert hello["deferred"] == {"quiet_hours": PEOPLE}
+    assert set(read["paths"]) == {"opened", "timeout"}
+    assert sum(read["paths"].values()) == PEOPLE
+    setting.write_text('{"quiet_hours": "nine to five"}')
+    assert "quiet_hours" in reis(*call).err
+
+
+def test_a_back_test_plays_the_events_of_the_period_and_of_no_other(shop: Shop, people: Path) -> None:
+    call = ("backtest", shop.path, "welcome", "--events", people, "--format", "json")
+    report = reis(*call, "--from", "2026-03-01", "--until", "2026-03-31").json["report"]
+    assert (report["entered"], report["goal_reached"]) == (20, 10)
+    assert report["curve"][0]["at"].startswith("2026-03-02T10")
+    assert reis(*call, "--from", "2026-03-03", "--until", "2026-03-31").json["report"]["entered"] == 0
+
+
+def test_what_segments_clients_send_is_a_population_too(shop: Shop, tmp_path: Path) -> None:
+    file = tmp_path / "calls.jsonl"
+    ann = {"userId": "ann"}
+    file.write_text(
+        tracked(
+            {"type": "identify", **ann, "traits": {"email": "ann@example.com"}, "timestamp": "2026-03-01T08:00:00Z"},
+            {"type": "track", **ann, "event": "Signed Up", "timestamp": "2026-03-01T09:00:00Z", "context": {}},
+            {"type": "identify", **ann, "traits": {"spent": 120}, "timestamp": "2026-03-01T18:00:00Z"},
+            {"type": "track", "anonymousId": "x", "event": "Seen", "timestamp": "2026-03-01T09:00:00Z"},
+        )
+    )
+    call = ("backtest", shop.path, "welcome", "--events", file, "--from", "2026-03-01", "--until", "2026-04-01")
+    report = reis(*call, "--format", "json").json["report"]
+    assert (report["people"], report["entered"], report["messages"]) == (2, 1, {"hello": 1, "gift": 1})
+
+
+def test_lines_that_cannot_be_read_are_named_with_their_number(shop: Shop, tmp_path: Path) -> None:
+    file = tmp_path / "calls.jsonl"
+    file.write_text('{"id": "a"}\n{"id": \n{"id": "b", "traits": [1]}\n{"type": "track", "timestamp": "2026-03-01T00:00:00Z"}\n')
+    answer = reis("backtest", shop.path, "welcome", "--events", file, "--from", "2026-03-01", "--until", "2026-04-01")
+    assert answer.code == 1
+    for line in (2, 3, 4):
+        assert f"{file}:{line}" in answer.err
+    assert f"{file}:1" not in answer.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("simulate", "welcome"), "say whom"),
+        (("backtest", "welcome", "--from", "2026-03-01"), "--until"),
+        (("simulate", "welcome", "--until", "a year"), "is no duration"),
+        (("simulate", "welcome", "--start", "soon"), "is no date"),
+        (("simulate", "welcome", "--properties", "[1]"), "no JSON object"),
+    ],
+)
+def test_a_wrong_call_says_what_would_be_right(shop: Shop, arguments: tuple[str, ...], said: str) -> None:
+    command, *rest = arguments
+    answer = reis(command, shop.path, *rest)
+    assert answer.code == 2
+    assert said in answer.err
+
+
+def test_a_journey_that_the_folder_lacks_is_told_with_the_nearest_one(shop: Shop, people: Path) -> None:
+    answer = reis("simulate", shop.path, "welcom", "--people-file", people)
+    assert answer.code == 1
+    assert "did you mean 'welcome'?" in answer.err
+
+
+def test_without_a_running_system_whoever_draws_from_it_is_told_how_to_start_one(shop: Shop, tmp_path: Path) -> None:
+    answer = reis("simulate", shop.path, "welcome", "--from-system", "--data-dir", tmp_path / "none")
+    assert answer.code == 1
+    assert "reis up" in answer.err
