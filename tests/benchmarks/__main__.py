@@ -26,7 +26,7 @@ WAITING = 1000
 
 async def main() -> list[Result]:
     """Runs everything; minutes."""
-    return [simulation.measure(), await _ingestion(), *await _journeys(), *await _with_callbacks()]
+    return [simulation.measure(), await _ingestion(), *await _journeys(), *await _with_callbacks(), *await cohorts.measure()]
 
 
 async def _ingestion() -> Result:
