@@ -135,7 +135,7 @@ class Migrator:
                     session, {row.id: Wish(to=job.target, mapping=plan.mapping, migration=job.id, who=job.created_by)}
                 )
         held = [row.id for row in batch.held]
-        detail = {"from": {"step": None}, "to": {"version": job.target}, "migration": str(job.id)}
+        detail = {"to_version": job.target, "migration": str(job.id)}
         await note(session, at=now, who=job.created_by, action="migrate", journey=job.journey, enrolments=held, detail=detail)
         await session.execute(
             text(

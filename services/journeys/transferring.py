@@ -132,14 +132,18 @@ async def _retime(session: AsyncSession, ruling: Ruling, now: datetime) -> None:
 
 def _told(change: Transfer) -> dict[str, Any]:
     wish, enrolment = change.wish, change.enrolment
-    detail: dict[str, Any] = {"from": {"version": enrolment.version, "step": change.step, "visit": change.visit}}
-    detail["to"] = {"version": wish.to, "step": change.target or change.step}
+    detail: dict[str, Any] = {
+        "from_version": enrolment.version,
+        "from_step": change.step,
+        "visit": change.visit,
+        "to_version": wish.to,
+        "to_step": change.target or change.step,
+    }
     if wish.why:
         detail["why"] = wish.why
     if wish.migration is not None:
         detail["migration"] = str(wish.migration)
     if change.retimed is not None and change.was is not None:
-        ends = change.retimed.decision.deadline
-        was = change.was.deadline
-        detail["wait"] = {"ended": was.isoformat() if was else None, "ends": ends.isoformat() if ends else None}
+        ends, was = change.retimed.decision.deadline, change.was.deadline
+        detail |= {"wait_ended": was.isoformat() if was else None, "wait_ends": ends.isoformat() if ends else None}
     return detail
