@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.local.postgres import EmbeddedPostgres
-from tests.benchmarks import ingestion, simulation
+from tests.benchmarks import cohorts, ingestion, simulation
 from tests.benchmarks.baseline import Baseline
 from tests.benchmarks.journeys import Bench, percentile
 from tests.benchmarks.result import Result

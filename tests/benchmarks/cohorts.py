@@ -94,7 +94,7 @@ async def _over(bench: Bench, key: str, people: int, received: int, before: Mapp
 
     async def ended() -> bool:
         query = "SELECT count(*) FROM enrolment WHERE journey = %s AND state = 'ended'"
-        return await _journeys(bench, query, key) == people
+        return bool(await _journeys(bench, query, key) == people)
 
     await until(sent, what=f"{people} messages at the sandbox", patience=PATIENCE)
     seconds = time.perf_counter() - started
@@ -107,14 +107,14 @@ async def _over(bench: Bench, key: str, people: int, received: int, before: Mapp
 async def _read(bench: Bench) -> bool:
     """Whether the journeys service has read the channels feed to its end."""
     head = (await bench.shop.channels.get_json("/v1/feed/head"))["next"]
-    return await _journeys(bench, "SELECT cursor FROM feed_cursor WHERE feed = 'channels'") == head
+    return bool(await _journeys(bench, "SELECT cursor FROM feed_cursor WHERE feed = 'channels'") == head)
 
 
 async def _journeys(bench: Bench, query: str, *values: str) -> object:
     """One value from the journeys service's database."""
     url = service_url(bench.system.env["DATABASE_URL"], "journeys").set(drivername="postgresql")
     async with await psycopg.AsyncConnection.connect(url.render_as_string(hide_password=False)) as connection:
-        row = await (await connection.execute(query, values)).fetchone()  # type: ignore[arg-type]
+        row = await (await connection.execute(query, values)).fetchone()
     return row[0] if row else None
 
 

@@ -55,6 +55,7 @@ async def test_each_zone_with_members_gets_its_cohort_at_its_own_time(crowd: Cro
 
 
 async def test_who_lives_nowhere_lives_at_home(crowd: Crowd) -> None:
+    await crowd.scheduler.step()
     SetClock.instant = at("08:00")
     await crowd.scheduler.step()
     await gather_all(crowd)
