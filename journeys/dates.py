@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Strict, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from conditions.duration import Duration
@@ -47,7 +47,7 @@ class DateRef(Node):
     """Where the date is, such as `entry.properties.starts_at` or `profile.traits.dog.birthdate`."""
     default: After | None = None
     """Stands in for a date that is missing or unreadable; an offset applies to it too."""
-    yearly: bool = False
+    yearly: Annotated[bool, Strict()] = False
     """Means the date's next anniversary, such as a birthday; one of 29 February falls on the 28th in common years."""
 
 

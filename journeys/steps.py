@@ -201,7 +201,7 @@ class SplitPath(Node):
     id: StepId
     weight: Annotated[int, Strict(), Field(ge=0)]
     """Share, relative to the sum of all weights."""
-    hold_out: bool = False
+    hold_out: Annotated[bool, Strict()] = False
     """These people get nothing: they are what the others are compared with."""
     steps: "tuple[Step, ...]" = ()
 
@@ -297,7 +297,7 @@ class StartJourney(StepBase):
     """Key of the other journey."""
     properties: dict[Name, Value] | None = None
     """What the other journey sees as `entry.properties`: value or `{"ref": …}`; this journey's own where left out."""
-    wait: bool = False
+    wait: Annotated[bool, Strict()] = False
     """Whether to go on only when the other journey has ended: `results.ID.reason` and `results.ID.goal_reached` say how."""
 
 
