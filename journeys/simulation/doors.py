@@ -64,7 +64,7 @@ class Doors:
             assert journey.entry.caps is not None
             return f"the journey is full: {journey.entry.caps.in_all} have entered, its cap in all"
         number = len(past) + 1
-        identifier = str(enrolment_id(journey.key, being.id, key, number))
+        identifier = enrolment_id(journey.key, being.id, key, number)
         run = Enrolment(identifier, journey, key, number, entry, when[0], when)
         run.exits = exits_of(journey, self.stage, context)
         run.goal = goal_of(journey, self.stage, context, when[0])

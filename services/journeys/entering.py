@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import orjson
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from infra.errors import Conflict
+from journeys import identity
 from journeys.model import OnSegmentEntered, OnSegmentLeft
 from services.journeys import candidates, caps, watches
 from services.journeys.admission import Entrant, Past, Refused, entry_key, needs_asking, refusal, refusal_of_key
@@ -29,7 +30,6 @@ from services.journeys.results import answer
 
 __all__ = ["Entered", "Entrant", "Refused", "enrolment_id", "enter"]
 
-_NAMESPACE = UUID("6f6b1d0e-6c53-5d2e-9d3a-52f3b9a6d1c4")
 _TRIES = 20
 
 
@@ -68,7 +68,7 @@ class _Admitted:
 
 def enrolment_id(journey: str, profile_id: UUID, key: str, number: int) -> UUID:
     """The id that makes entering twice impossible: the same four give the same one."""
-    return uuid5(_NAMESPACE, f"{journey}\x1f{profile_id}\x1f{key}\x1f{number}")
+    return UUID(identity.enrolment_id(journey, profile_id, key, number))
 
 
 async def enter(session: AsyncSession, entrants: Sequence[Entrant], now: datetime) -> Entered:

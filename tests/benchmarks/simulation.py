@@ -30,7 +30,8 @@ def measure(people: int = PEOPLE) -> Result:
     seconds = time.process_time() - begun
     assert report.entered == people
     ten_thousand = seconds * 10_000 / people
-    note = f"10,000 people through {MONTHS} months: {ten_thousand:.0f} s of CPU (at most 60); {sum(report.messages.values())} messages"
+    messages = sum(report.messages.values())
+    note = f"10,000 people through {MONTHS} months: {ten_thousand:.0f} s of CPU (at most 60); {messages} messages"
     return Result("simulated person-months", people * MONTHS / seconds, "person-months/s", None, None, note)
 
 

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid5
 
 import pytest
 
@@ -137,3 +138,11 @@ def test_an_event_is_confirmed_reminded_of_and_followed_up(more: list[Any], expe
     assert life.end is not None
     if "text" in more[0]:
         assert life.traits["no_show_reason"] == "was ill"
+
+
+def test_an_enrolment_has_the_id_that_it_has_in_the_service() -> None:
+    happenings = [{"at": "2025-01-13T12:00:00Z", "traits": {"dog": {"id": "d1", "birthdate": "2024-12-04"}}}]
+    script = Script.model_validate({"person": WHO, "happenings": happenings, "begins": "2025-01-01T00:00:00Z"})
+    life = simulate(published("petshop/journeys/puppy-to-adult.json"), script, SETTING, instant("2025-02-01"))
+    namespace = UUID("6f6b1d0e-6c53-5d2e-9d3a-52f3b9a6d1c4")
+    assert life.runs[0].id == str(uuid5(namespace, f"puppy-to-adult\x1f{WHO['id']}\x1fd1\x1f1"))
