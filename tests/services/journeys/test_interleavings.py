@@ -31,7 +31,7 @@ VERSIONS: list[list[dict[str, Any]]] = [
     [_send("first"), _send("intro"), _wait_for("Paid", "P4D"), _send("letter"), _send("last")],
     [{"id": "again", "type": "repeat", "max": 2, "steps": [_wait_for("Ordered", "P2D"), _send("letter")]}, _send("last")],
 ]
-OPERATIONS = 60
+OPERATIONS = 90
 
 
 class Play:
@@ -48,11 +48,11 @@ class Play:
             (5, self.enter),
             (4, self.event),
             (4, self.time),
-            (6, self.turns),
-            (3, self.runs.deliver),
-            (3, self.background),
-            (1, self.state),
-            (2, self.publish_and_migrate),
+            (8, self.turns),
+            (8, self.runs.deliver),
+            (6, self.background),
+            (2, self.state),
+            (3, self.publish_and_migrate),
             (1, self.move),
             (1, self.end),
         ]
@@ -78,7 +78,8 @@ class Play:
 
     async def background(self) -> None:
         life = self.service.lifecycle
-        await self.chance.choice([life.starter, life.resumer, life.migrator, life.closer]).step()
+        for job in (life.starter, life.resumer, life.migrator, life.closer):
+            await job.step()
 
     async def state(self) -> None:
         state = (await self.service.lifecycle.states.view("signup")).state
@@ -139,7 +140,7 @@ class Play:
         assert max(keys.values(), default=1) == 1
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 async def test_any_order_of_events_loses_nobody_and_sends_nothing_twice(service: Service, seed: int) -> None:
     play = Play(service, seed)
     await play.publish(VERSIONS[0], "The first")
