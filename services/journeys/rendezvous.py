@@ -124,10 +124,11 @@ class Rendezvous:
 
     def _taken(self, wait: OpenWait) -> Taken:
         async def taken(listener: Listener, events: Sequence[str]) -> set[str]:
-            """A wait may not take again events of its own earlier visits and, unless it counts from entry, of any wait."""
+            """A wait may not take the entering event, nor again events of its own earlier visits and, unless it counts from
+            entry, of any wait."""
             async with self._database.read() as session:
                 known = await taken_events(session, listener.enrolment_id, events)
-            return {event for event, step in known.items() if wait.since == "step" or step == listener.step}
+            return {event for event, step in known.items() if wait.since == "step" or step in ("", listener.step)}
 
         return taken
 
@@ -148,10 +149,12 @@ async def settle(session: AsyncSession, looked: Sequence[Looked], *, signal: boo
 
     What something else has met or ended meanwhile is dropped; a watch that was stirred meanwhile stays due.
     """
-    guards = [number for each in looked if each.met is not None for number in each.guards]
+    ids = {number for each in looked for number in (*each.guards, *(answer.watch.id for answer in each.answers))}
     left: set[int] = set()
-    if guards:
-        rows = await session.execute(text("SELECT id FROM watch WHERE id = ANY(:ids) ORDER BY id FOR UPDATE"), {"ids": guards})
+    if ids:
+        rows = await session.execute(
+            text("SELECT id FROM watch WHERE id = ANY(:ids) ORDER BY id FOR UPDATE"), {"ids": sorted(ids)}
+        )
         left = {row[0] for row in rows.all()}
     met = [each.met for each in looked if each.met is not None and (not each.guards or left & set(each.guards))]
     await _answered(session, [answer for each in looked for answer in each.answers])

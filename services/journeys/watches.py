@@ -143,9 +143,10 @@ async def stir(session: AsyncSession, happened: Iterable[tuple[UUID, str]], now:
     rows = (
         await session.execute(
             text(
-                "UPDATE watch w SET look = w.look + 1, look_at = least(w.look_at, CAST(:now AS timestamptz)) "
+                "UPDATE watch w SET look = w.look + 1, look_at = least(w.look_at, CAST(:now AS timestamptz)) FROM (SELECT m.id "
                 "FROM unnest(CAST(:profiles AS uuid[]), CAST(:names AS text[])) AS k(profile_id, name) "
-                "WHERE w.profile_id = k.profile_id AND (k.name = '*' OR jsonb_exists(w.mentions, k.name)) "
+                "JOIN watch m ON m.profile_id = k.profile_id AND (k.name = '*' OR jsonb_exists(m.mentions, k.name)) "
+                "ORDER BY m.id FOR UPDATE OF m) AS mentioning WHERE w.id = mentioning.id "
                 "RETURNING w.kind, w.enrolment_id, w.step, w.visit"
             ),
             {"profiles": [pair[0] for pair in pairs], "names": [pair[1] for pair in pairs], "now": now},

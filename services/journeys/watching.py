@@ -117,13 +117,16 @@ class Watcher:
         )
         looked = [each for each in found if isinstance(each, Looked)]
         retimed = [each for each in found if isinstance(each, Retimed)]
-        async with self._database.begin() as session:
-            told, _ = await settle(session, [*looked, *(Looked(answers=[each.answer]) for each in retimed)], signal=True)
-            told += await retime(session, retimed, self._clock.now())
-            failed = [each.watch.id for group, one in zip(groups, found, strict=True) if _failed(group, one) for each in group]
-            await _put_off(session, failed)
-        if failed:
-            log.warning("watcher.later", watches=len(failed))
+        failed = [each.watch.id for group, one in zip(groups, found, strict=True) if _failed(group, one) for each in group]
+        try:
+            async with self._database.begin() as session:
+                told, _ = await settle(session, [*looked, *(Looked(answers=[each.answer]) for each in retimed)], signal=True)
+                told += await retime(session, retimed, self._clock.now())
+        except BaseException:
+            failed = [each.watch.id for each in due]
+            raise
+        finally:
+            await self._put_off(failed)
         self._deliver(told)
         return len(due)
 
@@ -133,6 +136,16 @@ class Watcher:
             await session.execute(
                 text("DELETE FROM listener WHERE kind = 'goal' AND until < :over"), {"over": self._clock.now() - _GOAL_GRACE}
             )
+
+    async def _put_off(self, ids: Sequence[int]) -> None:
+        """Those that nobody answered for, or whose answer could not be written, come again soon."""
+        if ids:
+            log.warning("watcher.later", watches=len(ids))
+            async with self._database.begin() as session:
+                await session.execute(
+                    text("UPDATE watch SET leased_until = now() + CAST(:later AS interval) WHERE id = ANY(:ids)"),
+                    {"later": _LATER, "ids": list(ids)},
+                )
 
     async def _date(self, due: _Due, position: str | None) -> Retimed | Looked:
         if due.decision is None:
@@ -243,11 +256,3 @@ def _failed(due: Sequence[_Due], found: object) -> bool:
     if not isinstance(found, CallFailed):
         log.error("watch.failed", enrolment=str(due[0].watch.enrolment_id), step=due[0].watch.step, exc_info=found)
     return True
-
-
-async def _put_off(session: AsyncSession, ids: Sequence[int]) -> None:
-    if ids:
-        await session.execute(
-            text("UPDATE watch SET leased_until = now() + CAST(:later AS interval) WHERE id = ANY(:ids)"),
-            {"later": _LATER, "ids": list(ids)},
-        )
