@@ -158,9 +158,15 @@ class Living:
 
 @asynccontextmanager
 async def living(
-    url: str, address: str, *, grace: timedelta = timedelta(seconds=1), every: float = 0.2, clock: Clock | None = None
+    url: str,
+    address: str,
+    *,
+    grace: timedelta = timedelta(seconds=1),
+    every: float = 0.2,
+    clock: Clock | None = None,
+    **more: Any,
 ) -> AsyncIterator[Living]:
-    """The service on its database and Temporal server, without a worker."""
+    """The service on its database and Temporal server, without a worker. `more` are other arguments of `create_app`."""
     neighbours, profiles = Neighbours(), Feed()
     temporal = await Client.connect(address, data_converter=pydantic_data_converter)
     queue = f"living-{uuid4()}"
@@ -179,6 +185,7 @@ async def living(
         channels=client("channels", Feed()),
         reconciler_grace=grace,
         reconciler_every=every,
+        **more,
     )
     database = Database(url)
     journeys = ServiceClient("journeys", "http://journeys", key=KEY, transport=httpx.ASGITransport(app=app))

@@ -72,6 +72,11 @@ async def partner() -> AsyncIterator[Partner]:
         await server.stop()
 
 
+def outbound() -> Outbound:
+    """What reaches the partner, and nobody else of this machine."""
+    return Outbound(EgressTransport(Allowed.parse("partner.test, other.test"), resolve=_this_machine))
+
+
 async def _this_machine(host: str, port: int) -> Sequence[str]:
     if not host.endswith(".test"):
         raise OSError(f"{host}:{port} is unknown")
@@ -89,12 +94,12 @@ class Calling:
     @classmethod
     def of(cls, service: Service, **limits: int) -> "Calling":
         told: list[Outgoing] = []
-        outbound = Outbound(EgressTransport(Allowed.parse("partner.test, other.test"), resolve=_this_machine))
+        client = outbound()
         secrets = Secrets.parse(SecretStr('{"CRM_KEY": "hush-hush", "LOGIN": "me:pw"}'))
         caller = Caller(
-            database=service.database, outbound=outbound, secrets=secrets, clock=service.clock, deliver=told.extend, **limits
+            database=service.database, outbound=client, secrets=secrets, clock=service.clock, deliver=told.extend, **limits
         )
-        return cls(caller, told, outbound)
+        return cls(caller, told, client)
 
     async def close(self) -> None:
         await self.caller.idle()
