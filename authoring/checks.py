@@ -8,7 +8,7 @@ from authoring.findings import Finding, findings, in_order
 from authoring.folder import Definition, Folder
 from authoring.kinds import COMPUTED, JOURNEY, KINDS, SEGMENT, TEMPLATE, Kind
 from authoring.parts import Template, read_computed, read_segment, read_template, segment_findings
-from authoring.testing.reading import TestsOf, findings_of_tests, read_tests
+from authoring.testing.reading import WrittenTests, findings_of_tests, read_tests
 from conditions import Condition, Problem
 from conditions.computed import ComputedTrait
 from journeys import Catalog, Journey, JourneyError, check, parse_journey
@@ -34,7 +34,7 @@ class Checked:
     segments: Mapping[str, Condition]
     computed: Mapping[str, ComputedTrait]
     templates: Mapping[str, Template]
-    tests: tuple[TestsOf, ...]
+    tests: tuple[WrittenTests, ...]
     findings: tuple[Finding, ...]
 
     def refused(self, definition: Definition) -> bool:
@@ -85,10 +85,10 @@ def check_folder(folder: Folder, besides: Names | None = None) -> Checked:
     for key, journey in journeys.items():
         problems_of_it = [*check(journey, catalog), *_messages(journey, templates)]
         found += findings(folder.of(JOURNEY)[key].path, problems_of_it)
-    tests: list[TestsOf] = []
+    tests: list[WrittenTests] = []
     for source in folder.tests:
         read = read_tests(source)
-        if isinstance(read, TestsOf):
+        if isinstance(read, WrittenTests):
             tests.append(read)
             found += findings_of_tests(read, journeys, frozenset(folder.of(JOURNEY)))
         else:

@@ -23,7 +23,7 @@ class Definition:
 
 
 @dataclass(frozen=True, slots=True)
-class TestSource:
+class SourceOfTests:
     """A file of journey tests, not yet looked into."""
 
     path: Path
@@ -35,7 +35,7 @@ class Folder:
     """Everything below some paths; each key once per kind."""
 
     definitions: tuple[Definition, ...]
-    tests: tuple[TestSource, ...]
+    tests: tuple[SourceOfTests, ...]
     findings: tuple[Finding, ...]
 
     def of(self, kind: Kind) -> Mapping[str, Definition]:
@@ -50,7 +50,7 @@ class _TwiceError(ValueError):
 def read_folder(paths: Sequence[Path]) -> Folder:
     """Reads every JSON file at or below `paths`; what cannot be read, or is defined twice, becomes a finding."""
     definitions: dict[tuple[str, str], Definition] = {}
-    tests: list[TestSource] = []
+    tests: list[SourceOfTests] = []
     found: list[Finding] = []
     for path in _files(paths):
         try:
@@ -59,7 +59,7 @@ def read_folder(paths: Sequence[Path]) -> Folder:
             found.append(_unreadable(path, error))
             continue
         if path.name.endswith(TESTS):
-            tests.append(TestSource(path, body))
+            tests.append(SourceOfTests(path, body))
             continue
         read = _definition(path, body)
         if isinstance(read, Finding):

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from authoring import publishing
+from authoring.aftermath import preview_lines, previews
 from authoring.applying import apply_plan, planned
 from authoring.commands.options import PROBLEMS, DataDir, FolderPath, Format, OutputFormat, data_dir, one_sentence
 from authoring.console import print_findings, print_json
@@ -76,9 +77,14 @@ async def _apply(folder: Path, at: Path, *, yes: bool) -> bool:
             console.print("nothing was done")
             return False
         outcomes = await apply_plan(system, made, checked)
+        applied = [outcome.file for outcome in outcomes if outcome.published]
+        after = await previews(system, made, applied)
     for outcome in outcomes:
         word = Text("applied", "green") if outcome.published else Text("not applied", "red")
         console.print(Text.assemble(word, f"  {outcome.file}"), soft_wrap=True)
+    for key, preview in after.items():
+        for line in preview_lines(key, preview):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
     refused = [each for outcome in outcomes for each in outcome.findings]
     print_findings([each for each in refused if each not in checked.findings], console)
     failed = [outcome for outcome in outcomes if not outcome.published]

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from authoring.findings import Finding, findings
-from authoring.folder import TestSource
+from authoring.folder import SourceOfTests
 from authoring.testing.happenings import CallAnswer, MessageOutcome
 from authoring.testing.model import JourneyTest, JourneyTests
 from conditions.problems import Problem, did_you_mean, join, problems_of
@@ -17,22 +17,22 @@ from journeys.timing import find_zone
 
 
 @dataclass(frozen=True, slots=True)
-class TestsOf:
+class WrittenTests:
     """A test file and what it says."""
 
     path: Path
     file: JourneyTests
 
 
-def read_tests(source: TestSource) -> TestsOf | list[Finding]:
+def read_tests(source: SourceOfTests) -> WrittenTests | list[Finding]:
     """The tests of a file, or everything that is wrong with its form."""
     try:
-        return TestsOf(source.path, JourneyTests.model_validate(source.body))
+        return WrittenTests(source.path, JourneyTests.model_validate(source.body))
     except ValidationError as error:
         return findings(source.path, problems_of(error, JourneyTests))
 
 
-def findings_of_tests(tests: TestsOf, journeys: Mapping[str, Journey], written: frozenset[str]) -> Iterator[Finding]:
+def findings_of_tests(tests: WrittenTests, journeys: Mapping[str, Journey], written: frozenset[str]) -> Iterator[Finding]:
     """What the tests name and the journey lacks. `written` are the keys of all files, readable or not."""
     journey = journeys.get(tests.file.journey)
     if find_zone(tests.file.workspace.zone) is None:

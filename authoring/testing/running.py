@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from authoring.checks import Checked
 from authoring.testing.expecting import Verdict, judge
-from authoring.testing.reading import TestsOf
+from authoring.testing.reading import WrittenTests
 from authoring.testing.script import Wall, given_segments, script_of, setting_of
 from authoring.testing.timeline import Reason, Row, reasons
 from journeys import Journey
@@ -46,7 +46,7 @@ def run_tests(checked: Checked, only: str | None = None) -> Iterator[TestResult]
                 yield _run(checked, tests, position, journey)
 
 
-def _run(checked: Checked, tests: TestsOf, position: int, journey: Journey) -> TestResult:
+def _run(checked: Checked, tests: WrittenTests, position: int, journey: Journey) -> TestResult:
     test = tests.file.tests[position]
     wall = Wall(test, journey, tests.file.workspace)
     given = given_segments(test, journey, wall, checked.segments)

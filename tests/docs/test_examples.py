@@ -1,5 +1,6 @@
 """What README and docs show is what the code takes, and their links lead somewhere."""
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,12 @@ from typing import Any
 import orjson
 import pytest
 
+from authoring.checks import check_folder
+from authoring.folder import SourceOfTests, read_folder
+from authoring.population import read_people
+from authoring.testing.model import Expectation, JourneyTest, PersonGiven, Workspace
+from authoring.testing.reading import WrittenTests, read_tests
+from authoring.testing.running import run_tests
 from conditions import parse_condition
 from conditions.computed import ComputedDraft
 from contracts.channels import Channel
@@ -33,7 +40,7 @@ def blocks(path: Path) -> list[dict[str, Any]]:
 def shown(*fields: str) -> list[Any]:
     """Every block that has all these fields, with the document it stands in as the test's name."""
     return [
-        pytest.param(block, id=f"{path.stem}:{block['key']}")
+        pytest.param(block, id=f"{path.stem}:{block.get('key') or block['journey']}")
         for path in DOCUMENTS
         for block in blocks(path)
         if all(field in block for field in fields)
@@ -80,8 +87,36 @@ def test_every_form_of_the_language_is_in_the_table() -> None:
     assert {re.findall(r'"(\w+)"', form)[0] for form in forms()} == keys
 
 
+@pytest.mark.parametrize("block", shown("journey", "tests"))
+def test_journey_tests_are_what_the_example_passes(block: dict[str, Any]) -> None:
+    folder = check_folder(read_folder([ROOT / "examples" / "first-journey"]))
+    tests = read_tests(SourceOfTests(Path("shown.test.json"), block))
+    assert isinstance(tests, WrittenTests)
+    results = list(run_tests(dataclasses.replace(folder, tests=(tests,))))
+    assert [problem for result in results for problem in result.problems] == []
+    assert len(results) == len(block["tests"])
+
+
+def test_the_lines_of_a_population_are_people(tmp_path: Path) -> None:
+    (lines,) = re.findall(r"^```jsonl\n(.*?)^```", (ROOT / "docs" / "journeys-as-code.md").read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "people.jsonl").write_text(lines)
+    assert [person.id for person in read_people(tmp_path / "people.jsonl")] == ["ada", "bob"]
+
+
+def test_every_field_of_a_test_file_is_documented() -> None:
+    written = (ROOT / "docs" / "journeys-as-code.md").read_text()
+    fields = [*JourneyTest.model_fields, *PersonGiven.model_fields, *Expectation.model_fields, *Workspace.model_fields]
+    assert [field for field in fields if not re.search(rf"`(\w+(\[\])?\.)?{field}[`.]", written)] == []
+
+
 def test_every_block_is_of_a_kind_that_is_tested() -> None:
-    kinds = [("entry", "steps"), ("event", "take"), *((channel.value,) for channel in Channel)]
+    kinds = [
+        ("entry", "steps"),
+        ("event", "take"),
+        ("id", "type"),
+        ("journey", "tests"),
+        *((channel.value,) for channel in Channel),
+    ]
     untested = [
         (path.name, block)
         for path in DOCUMENTS
