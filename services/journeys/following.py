@@ -191,6 +191,10 @@ def _anchor(
 
 
 def _minds_the_zone(case: Case, step: Wait | WaitFor, seen: Mapping[str, Any], entered_at: datetime) -> bool:
+    """A local time or a window does; other measures where they end at another instant elsewhere, a date or a change of clocks."""
+    measure = step if isinstance(step, Wait) else step.timeout
+    if measure is None or measure.at is not None or (isinstance(measure, Wait) and measure.window is not None):
+        return measure is not None
     zones = (str(seen["zone"]), *_FARTHEST)
     found = {
         repr(ends(step, (case.enrolment.id, case.visit), entered_at, entered_at, _anchor(_until(step), dict(seen), zone), zone))

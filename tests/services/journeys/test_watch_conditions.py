@@ -1,7 +1,7 @@
 """Waits and exit rules that are conditions: asked on arrival, on every change, and when time alone changes the answer."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from contracts.journeys import FinishItem
 from contracts.profiles import PROFILES_MERGED
+from infra.clock import Clock
 from journeys.outcome import Ended
 from tests.services.journeys.conftest import Service
 from tests.services.journeys.watched import CAME, Watched, wait_for
@@ -78,6 +79,25 @@ async def test_a_condition_that_time_alone_makes_true_is_met_at_that_instant(wat
     assert signal.payload["path"] == "grown"
     ((at,),) = await watched.service.rows("SELECT at FROM match")
     assert at.isoformat() == "2026-03-12T00:00:00+00:00"
+
+
+async def test_on_a_fast_clock_the_watcher_wakes_when_that_clock_says_so(watched: Watched) -> None:
+    """Ten days a second; it was asleep until then."""
+    await watched.service.publish(steps=wait_for({"id": "aged", "if": {"trait": "born", "older_than": "P4D"}, "steps": []}))
+    profile_id, enrolment_id = await watched.service.enter()
+    watched.service.neighbours.traits[profile_id] = {"born": watched.service.clock.now().isoformat()}
+    await watched.waiting(enrolment_id)
+    clock = Clock(factor=864_000, real_anchor=datetime.now(UTC), virtual_anchor=watched.service.clock.now())
+    watched.service.neighbours.clock = clock
+    running = asyncio.create_task(watched.another(clock).run())
+    try:
+        while not watched.told:
+            await asyncio.sleep(0.01)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    ((at,),) = await watched.service.rows("SELECT at FROM match")
+    assert at == watched.service.clock.now() + timedelta(days=4)
 
 
 async def test_a_condition_that_holds_is_met_even_when_its_time_is_up(watched: Watched) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from contracts.profiles import PROFILE_CHANGED
 from contracts.segments import SEGMENT_ENTERED, SEGMENT_LEFT, MembershipChange
+from infra.clock import Clock
 from journeys.outcome import Waiting
 from services.journeys.outgoing import Outgoing
 from services.journeys.watching import Watcher
@@ -32,13 +33,13 @@ class Watched:
         self.service.neighbours.clock = self.service.clock
         self.watcher = self.another()
 
-    def another(self) -> Watcher:
+    def another(self, clock: Clock | None = None) -> Watcher:
         """The watcher of another process."""
         return Watcher(
             database=self.service.database,
             versions=self.service.versions,
             world=self.service.neighbours.world(),
-            clock=self.service.clock,
+            clock=clock or self.service.clock,
             workspace_zone="Europe/Berlin",
             deliver=self.told.extend,
         )
