@@ -21,7 +21,6 @@ _ADD = text(
     "FROM unnest(CAST(:ids AS uuid[]), CAST(:steps AS text[]), CAST(:visits AS int[]), CAST(:requests AS jsonb[])) "
     "AS k(id, step, visit, request) JOIN enrolment e ON e.id = k.id AND e.state = 'running' FOR SHARE OF e ON CONFLICT DO NOTHING"
 )
-_FORGET = text("DELETE FROM call WHERE enrolment_id = ANY(:ids)")
 # The oldest of each host that has room, of people and journeys that are under way.
 _CLAIM = text(
     "WITH due AS (SELECT c.enrolment_id, c.step, c.visit, c.next_at, c.request->>'host' AS host FROM call c "
@@ -84,12 +83,6 @@ async def add(session: AsyncSession, calls: Sequence[NewCall], now: datetime) ->
             "requests": [orjson.dumps(each.request).decode() for each in calls],
         }
         await session.execute(_ADD, {**values, "now": now})
-
-
-async def forget(session: AsyncSession, enrolments: Sequence[UUID]) -> None:
-    """Takes back the calls of enrolments that have moved on or ended."""
-    if enrolments:
-        await session.execute(_FORGET, {"ids": list(enrolments)})
 
 
 async def claim(session: AsyncSession, now: datetime, *, limit: int, per_host: int, busy: Mapping[str, int]) -> list[ClaimedCall]:

@@ -173,11 +173,12 @@ async def keep(session: AsyncSession, decisions: Sequence[Decision]) -> set[Key]
 
 
 async def forget_waits(session: AsyncSession, enrolments: Sequence[UUID]) -> None:
-    """Removes the waits of enrolments that have moved on."""
+    """Removes the waits of enrolments that have moved on, and the calls that they have not made yet."""
     if enrolments:
         await session.execute(
             text(
-                "WITH w AS (DELETE FROM watch WHERE enrolment_id = ANY(:ids) AND kind <> 'exit') "
+                "WITH w AS (DELETE FROM watch WHERE enrolment_id = ANY(:ids) AND kind <> 'exit'), "
+                "c AS (DELETE FROM call WHERE enrolment_id = ANY(:ids)) "
                 "DELETE FROM listener WHERE enrolment_id = ANY(:ids) AND kind = 'wait'"
             ),
             {"ids": list(enrolments)},

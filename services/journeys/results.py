@@ -32,6 +32,12 @@ _RESULT = text(
     "CAST(:bodies AS jsonb[]), CAST(:ats AS timestamptz[])) "
     "ON CONFLICT (enrolment_id, step) DO UPDATE SET body = excluded.body, at = excluded.at"
 )
+# The story of each visit says what came of it; the answer itself stays with the newest.
+_TOLD = text(
+    "UPDATE decision d SET seen = d.seen || jsonb_build_object('came_to', k.brief) FROM unnest(CAST(:ids AS uuid[]), "
+    "CAST(:steps AS text[]), CAST(:visits AS int[]), CAST(:briefs AS jsonb[])) AS k(id, step, visit, brief) "
+    "WHERE d.enrolment_id = k.id AND d.step = k.step AND d.visit = k.visit"
+)
 _READ = text("SELECT enrolment_id, step, body FROM result WHERE enrolment_id = ANY(:ids)")
 
 
@@ -49,6 +55,11 @@ class Answer:
     event_id: str
     body: dict[str, Any]
     at: datetime
+
+    @property
+    def brief(self) -> dict[str, Any]:
+        """For the story: without what the called service wrote."""
+        return {name: value for name, value in self.body.items() if name not in ("headers", "body")}
 
 
 async def answer(session: AsyncSession, answers: Sequence[Answer], *, signal: bool = True) -> list[Outgoing]:
@@ -74,6 +85,15 @@ async def answer(session: AsyncSession, answers: Sequence[Answer], *, signal: bo
             "steps": [each.step for each in fresh],
             "bodies": [orjson.dumps(each.body).decode() for each in fresh],
             "ats": [each.at for each in fresh],
+        },
+    )
+    await session.execute(
+        _TOLD,
+        {
+            "ids": [each.enrolment_id for each in fresh],
+            "steps": [each.step for each in fresh],
+            "visits": [each.visit for each in fresh],
+            "briefs": [orjson.dumps(each.brief).decode() for each in fresh],
         },
     )
     if not signal:

@@ -156,7 +156,6 @@ class Steps:
             await enrolments.forget_waits(session, [ruling.decision.enrolment_id for ruling in written])
             await register(session, [listener for ruling in written for listener in ruling.listeners])
             await watches.register(session, [watch for ruling in written for watch in ruling.watches])
-            await calls.forget(session, [ruling.decision.enrolment_id for ruling in written])
             await calls.add(session, [call for ruling in written for call in ruling.calls], self._clock.real_now())
             await answer(session, [each for ruling in written for each in ruling.answers], signal=False)
             entered = await enter(session, [entrant for ruling in written for entrant in ruling.entrants], self._clock.now())

@@ -7,11 +7,13 @@ from typing import Any
 
 import orjson
 import pytest
+from pydantic import SecretStr
 from starlette.responses import Response
 
 from infra.errors import BadInput
 from journeys.outcome import Chose, Done, Match, Waiting
 from services.journeys.calls import LEASE
+from services.journeys.requests import Secrets
 from tests.services.journeys.conftest import Service
 from tests.services.journeys.partner import Calling, Partner, partner
 
@@ -205,6 +207,8 @@ async def test_the_tries_are_used_up(service: Service, site: Partner, calling: C
     assert told.payload["path"] == "failed"
     kept = await result(service)
     assert (kept["status"], kept["error"], kept["body"], kept["tries"]) == (503, "answered 503", {"why": "busy"}, 2)
+    ((story,),) = await service.rows("SELECT seen->'came_to' FROM decision")
+    assert story == {"status": 503, "error": "answered 503", "tries": 2}
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 409, 301])
@@ -419,3 +423,11 @@ async def test_a_template_of_a_call_is_checked_when_it_is_published(
     with pytest.raises(BadInput) as caught:
         await service.publish(steps=[call(site, **change)])
     assert said in caught.value.flaws[0].message
+
+
+@pytest.mark.parametrize("text", ["[]", '{"A": 1}', "{", '"hush-hush"'])
+def test_secrets_that_cannot_be_read_are_refused_without_being_shown(text: str) -> None:
+    with pytest.raises(ValueError, match="REIS_CALL_SECRETS is no JSON object of texts") as caught:
+        Secrets.parse(SecretStr(text))
+    assert "hush" not in str(caught.value)
+    assert caught.value.__context__ is None
