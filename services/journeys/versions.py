@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from conditions.problems import Problem
 from infra.db import Database
 from infra.errors import BadInput, Flaw, NotFound
-from journeys import Catalog, Journey, JourneyError, check, content_hash, parse_journey
+from journeys import Catalog, Journey, check_definition, content_hash, parse_journey
 from services.journeys.auditing import note
 from services.journeys.publishing import store, take_effect
 from services.journeys.requests import template_check
@@ -70,25 +70,24 @@ class Versions:
 
     async def examine(self, definition: object, *, world: World, key: str | None = None) -> tuple[Journey | None, list[Problem]]:
         """Everything that is wrong with a definition, and what to think about; the journey where it could be read at all."""
-        try:
-            journey = parse_journey(definition)
-        except JourneyError as error:
-            return None, list(error.problems)
-        problems: list[Problem] = []
-        if key is not None and journey.key != key:
-            message = f"is {journey.key!r}, but the address says {key!r}"
-            problems.append(Problem(path="$.key", message=message, remedy=f"write {key!r} in one of them"))
         templates, segments = await world.names()
         async with self._database.read() as session:
-            keys = frozenset(await self.current(session)) | {journey.key}
+            current = await self.current(session)
+            others = {other: await self.journey(version, session) for other, version in current.items()}
+        own = definition.get("key") if isinstance(definition, dict) else None
         catalog = Catalog(
             templates=frozenset(templates),
             segments=segments,
-            journeys=keys,
+            journeys=frozenset(current) | ({own} if isinstance(own, str) else frozenset()),
+            definitions=others,
             template_variables=templates,
             template_check=self._template_check,
         )
-        return journey, [*problems, *check(journey, catalog)]
+        journey, problems = check_definition(definition, catalog)
+        if key is not None and journey is not None and journey.key != key:
+            message = f"is {journey.key!r}, but the address says {key!r}"
+            problems = (Problem(path="$.key", message=message, remedy=f"write {key!r} in one of them"), *problems)
+        return journey, list(problems)
 
     async def publish(
         self,
