@@ -13,7 +13,7 @@ from journeys.outcome import Ended
 AT_ONCE = 40
 """Batches in one activity; then the workflow asks anew, so that a deployment waits for no long ones."""
 BATCH_SECONDS = 120.0
-HEARTBEAT_SECONDS = 5.0
+HEARTBEAT_SECONDS = 2.0
 
 
 class CohortActivities:

@@ -10,7 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.journeys import COHORT_WORKFLOW, CohortInput
 
 ACTIVITY_TIMEOUT = timedelta(minutes=90)
-HEARTBEAT_TIMEOUT = timedelta(seconds=30)
+HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 """A worker that is silent for so long is taken for dead, and another goes on."""
 RETRIES = RetryPolicy(
     initial_interval=timedelta(milliseconds=500), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=60)

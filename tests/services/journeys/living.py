@@ -78,6 +78,7 @@ class Living:
     journeys: ServiceClient
     temporal: Client
     queue: str
+    app: FastAPI
     profiles: Feed = field(default_factory=Feed)
 
     async def publish(self, definition: dict[str, Any]) -> None:
@@ -190,6 +191,6 @@ async def living(
     database = Database(url)
     journeys = ServiceClient("journeys", "http://journeys", key=KEY, transport=httpx.ASGITransport(app=app))
     async with app.router.lifespan_context(app):
-        yield Living(database, neighbours, journeys, temporal, queue, profiles)
+        yield Living(database, neighbours, journeys, temporal, queue, app, profiles)
     await journeys.close()
     await database.close()
