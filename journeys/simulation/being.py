@@ -30,6 +30,8 @@ class Being:
         self.behaviour: Behaviour = script.behaviour or stage.setting.behaviour
         self.traits: dict[str, JsonValue] = deepcopy(person.traits)
         self.events: dict[str, list[EventFact]] = {}
+        self.known = {event.id for event in person.events if event.id is not None}
+        """Ids of events."""
         self.facts: dict[str, list[Fact]] = {}
         """Events since the script began, by name, and changes of memberships, by source and key."""
         self.segments: frozenset[str] = frozenset(person.segments)

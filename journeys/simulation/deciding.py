@@ -193,21 +193,24 @@ class Decider:
             why = _circle("starting each other")
         if why is not None:
             self._tell(run, "not_started", step, visit, {"detail": detail}, {"journey": step.journey, "reason": why})
-            if step.wait:
-                run.results[step.id] = {"reason": f"refused: {why}", "goal_reached": False}
-            return DONE
+            return self._refused(run, step, visit, why)
         own = run.entry["properties"]
         assert isinstance(own, dict)
         properties = own if step.properties is None else self._values(being, run, step.properties)
         self._tell(run, "started", step, visit, {}, {"journey": step.journey, "properties": properties})
         entry = body(f"{run.id}:{step.id}:{visit}", "journey.started", now, properties) | {DEPTH: depth}
         refused = self._world.start_child(being, run, step.journey, entry, wait=step.wait)
-        if not step.wait:
-            return DONE
-        if refused is not None:
-            run.results[step.id] = {"reason": f"refused: {refused}", "goal_reached": False}
-            return DONE
+        if refused is not None or not step.wait:
+            return self._refused(run, step, visit, refused)
         return Pending("child", now)
+
+    def _refused(self, run: Enrolment, step: StartJourney, visit: int, why: str | None) -> Outcome:
+        """Whoever would have waited hears that there is nothing to wait for."""
+        if step.wait:
+            result: dict[str, JsonValue] = {"reason": f"refused: {why}", "goal_reached": False}
+            run.results[step.id] = result
+            self._tell(run, "wait met", step, visit, {"path": "ended"}, dict(result))
+        return DONE
 
     def _values(self, being: Being, run: Enrolment, given: Mapping[str, Value]) -> dict[str, JsonValue]:
         """Constants, and what references lead to; one that leads nowhere is left out."""

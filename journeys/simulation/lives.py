@@ -5,7 +5,7 @@ from functools import partial
 
 from journeys.engine import ENDLESS, Finish, advance, plan
 from journeys.model import Call, StartJourney, Wait, WaitFor
-from journeys.outcome import Matched, Outcome, TimedOut, Woke
+from journeys.outcome import Matched, Outcome, PastDue, TimedOut, Woke
 from journeys.simulation.agenda import Agenda, Rank
 from journeys.simulation.being import Being
 from journeys.simulation.deciding import Decider
@@ -14,6 +14,8 @@ from journeys.simulation.facts import Fact
 from journeys.simulation.listening import Listener
 from journeys.simulation.people import CallAnswered
 from journeys.simulation.telling import Teller
+from journeys.simulation.waiting import outcome_of
+from journeys.timing import Past
 
 
 class Lives:
@@ -125,17 +127,18 @@ class Lives:
             return
         step = run.journey.index.steps[run.cursor.step or ""]
         assert isinstance(step, Wait | WaitFor)
-        found = self._decider.waits.again(being, run, step, self.now)
-        if found is None or isinstance(found, datetime):
-            if found != pending.until:
-                kind = "sleep" if pending.kind == "sleep" else "waiting"
-                until = {} if found is None else {"until": found}
-                self._teller.line(run, self.now, kind, step.id, run.cursor.visit, until, {"date": "changed"})
-                pending.until = found
-                run.token += 1
-                self._wake_later(being, run)
+        found = self._decider.waits.again(being, run, step, pending, self.now)
+        if found == pending.until:
+            return
+        outcome = outcome_of(found) if isinstance(found, Past) else {} if found is None else {"until": found}
+        seen = {"instead_of": pending.until.isoformat() if pending.until else None}
+        self._teller.line(run, self.now, "followed", step.id, run.cursor.visit, outcome, seen)
+        if isinstance(found, Past):
+            self._resume(being, run, PastDue(action=found.action, target=found.target))
         else:
-            self._resume(being, run, found)
+            pending.until = found
+            run.token += 1
+            self._wake_later(being, run)
 
     def _drive(self, being: Being, run: Enrolment) -> None:
         """From step to step until something is to be waited for, or something else has to be told first."""
@@ -209,7 +212,7 @@ class Lives:
         if isinstance(step, Call | StartJourney) and isinstance(outcome, Matched):
             result = run.results.get(step.id)
             seen = result if isinstance(result, dict) else {}
-            self._teller.line(run, self.now, "answered", step.id, run.cursor.visit, {"path": outcome.path}, dict(seen))
+            self._teller.line(run, self.now, "wait met", step.id, run.cursor.visit, {"path": outcome.path}, dict(seen))
         run.unpark((min(pending.until or self.now, self.now), 0))
         event_id = run.cursor.event_id
         run.cursor = advance(run.journey, run.cursor, outcome, self.now)

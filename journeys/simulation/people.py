@@ -195,6 +195,8 @@ class Script(Shape):
 
     Who is a member of a segment by then does not enter it again.
     """
+    enters: tuple[Name, ...] = ()
+    """Segments of the setting that the person enters just then, if they are a member."""
     behaviour: Behaviour | None = None
     """What becomes of this person's messages; the setting's where left out."""
     outcomes: dict[str, tuple[Response, ...]] = Field(default_factory=dict)

@@ -64,6 +64,10 @@ class Player:
                 case _:
                     assert_never(happening)
         self._town.settle(being)
+        for segment in being.script.enters:
+            if segment in being.segments:
+                being.segments -= {segment}
+                self._town.member(being, segment, enters=True)
         for journey in self._town.stage.by_schedule:
             self._schedule(being, journey, self._town.now)
 

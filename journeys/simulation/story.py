@@ -11,7 +11,8 @@ class Line(Shape):
     """One thing that was decided or happened.
 
     `kind` is a decision's (`sent`, `skipped`, `deferred`, `sleep`, `waiting`, `past_due`, `chose`, `held_out`, `updated`,
-    `emitted`, `called`, `started`, `not_started`), `woke`, `timed_out`, `wait met`, `goal met`, `exit met`, `entered` or `ended`.
+    `emitted`, `called`, `started`, `not_started`), `wait met` (also by an answer of a call or the end of a journey), `goal met`,
+    `exit met`, `entered` or `ended`, as in the real story; besides, `woke`, `timed_out` and `followed` tell what time did.
     """
 
     at: AwareDatetime

@@ -53,7 +53,10 @@ class Tale:
             self.runs.append(run)
         told = {name: value.isoformat() if isinstance(value, datetime) else value for name, value in outcome.items()}
         line = Line(at=at, kind=kind, step=step, visit=visit or None, outcome=told, seen=seen)
-        self._lines.setdefault(run.id, []).append(line)
+        lines = self._lines.setdefault(run.id, [])
+        if kind == "followed":
+            _amend(lines, line)
+        lines.append(line)
 
     def message(self, being: Being, run: Enrolment, posted: Posted) -> None:  # noqa: ARG002  there is one person
         message = Message.model_validate(
@@ -90,6 +93,16 @@ class Tale:
             end=end,
             stands=_standing(run),
         )
+
+
+def _amend(lines: list[Line], followed: Line) -> None:
+    """The decision that a wait rests on is one, and told as it became: as in the real story."""
+    for number, line in enumerate(lines):
+        if (line.step, line.visit) == (followed.step, followed.visit) and line.kind in ("sleep", "waiting"):
+            earlier = line.seen.get("followed", [])
+            seen = line.seen | {"followed": [*earlier, {"at": followed.at.isoformat(), **followed.seen}]}
+            kind = "past_due" if "action" in followed.outcome else line.kind
+            lines[number] = line.model_copy(update={"kind": kind, "outcome": followed.outcome, "seen": seen})
 
 
 def _standing(run: Enrolment) -> Standing | None:
@@ -208,7 +221,9 @@ class Tally:
                 self.skipped[step][str(seen["reason"])] += 1
             case "deferred":
                 self.deferred[step][str(seen["reason"])] += 1
-            case "past_due":
+            case "followed" if "action" not in outcome:
+                pass
+            case "past_due" | "followed":
                 self.past_due[step][str(outcome["action"])] += 1
             case "held_out":
                 self.held_out += 1

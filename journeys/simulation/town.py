@@ -55,7 +55,10 @@ class Town:
                 break
 
     def track(self, being: Being, event: str, properties: Mapping[str, JsonValue], identifier: str, depth: int = 0) -> None:
-        """The person does something."""
+        """The person does something; what comes twice under one id came once."""
+        if identifier in being.known:
+            return
+        being.known.add(identifier)
         when = self.tick()
         being.remember(EventFact(identifier, event, when[0], properties))
         self._tell(being, Fact(identifier, "event", event, event, properties, when, depth=depth))

@@ -40,7 +40,9 @@ class Waits:
         """Asleep until its instant, or what its policy says where that is past."""
         found, seen = self._wait_ends(being, run, step, visit, now, now)
         if isinstance(found, Past):
-            return self._past(run, step, visit, now, found, seen)
+            due = found.due.isoformat() if found.due else None
+            self._teller.line(run, now, "past_due", step.id, visit, outcome_of(found), seen | {"due": due})
+            return PastDue(action=found.action, target=found.target)
         self._teller.line(run, now, "sleep", step.id, visit, {"until": found}, seen)
         return Pending("sleep", now, found, (), _follows(step.until))
 
@@ -66,16 +68,13 @@ class Waits:
         run.events[fact.id] = told = fact.body
         self._teller.line(run, now, "wait met", step, visit, {"path": listener.path}, told)
 
-    def again(self, being: Being, run: Enrolment, step: Wait | WaitFor, now: datetime) -> datetime | Outcome | None:
-        """The instant of a wait under way, now that what it rests on has changed; or what its policy says of it."""
-        pending = run.pending
-        assert pending is not None
-        visit = run.cursor.visit
+    def again(
+        self, being: Being, run: Enrolment, step: Wait | WaitFor, pending: Pending, now: datetime
+    ) -> Past | datetime | None:
+        """When a wait under way ends, now that what it rests on has changed."""
         if isinstance(step, WaitFor):
-            deadline, _ = self._times_out(being, run, step, pending.entered_at)
-            return deadline
-        found, seen = self._wait_ends(being, run, step, visit, pending.entered_at, now)
-        return self._past(run, step, visit, now, found, seen) if isinstance(found, Past) else found
+            return self._times_out(being, run, step, pending.entered_at)[0]
+        return self._wait_ends(being, run, step, run.cursor.visit, pending.entered_at, now)[0]
 
     def asked(self, being: Being, run: Enrolment, listener: Listener, when: Moment) -> Fact | None:
         """The fact that a condition holds now; None where it does not."""
@@ -138,12 +137,6 @@ class Waits:
         end = resolve_timeout(step.timeout, entered_at=entered_at, anchor=date, zone=zone)
         return (None if end is None else end.at), seen
 
-    def _past(self, run: Enrolment, step: Wait, visit: int, now: datetime, found: Past, seen: dict[str, Any]) -> PastDue:
-        outcome = {"action": found.action} | ({"target": found.target} if found.target else {})
-        due = found.due.isoformat() if found.due else None
-        self._teller.line(run, now, "past_due", step.id, visit, outcome, seen | {"due": due})
-        return PastDue(action=found.action, target=found.target)
-
     @staticmethod
     def _zone(being: Being, run: Enrolment) -> tuple[ZoneInfo, dict[str, Any]]:
         zone, problem = being.zone(run.journey.zone)
@@ -152,3 +145,8 @@ class Waits:
 
 def _follows(until: Until | None) -> bool:
     return isinstance(until, DateRef) and until.ref.startswith("profile.computed.")
+
+
+def outcome_of(past: Past) -> dict[str, Any]:
+    """What the policy says of a wait whose instant has passed."""
+    return {"action": past.action} | ({"target": past.target} if past.target else {})

@@ -161,6 +161,17 @@ def test_another_journey_can_be_waited_for_and_its_end_is_known() -> None:
     assert ended(life) == ("completed", 2 * DAY)
 
 
+@pytest.mark.parametrize("reason", ["there is no journey 'c' to enter", "only_if does not hold"])
+def test_who_waits_for_a_journey_that_does_not_begin_goes_on_and_knows_why(reason: str) -> None:
+    child = journey(LONG, entry={"api": True, "only_if": {"trait": "x", "eq": 1}}, key="c")
+    start = {"id": "go", "type": "start_journey", "journey": "c", "wait": True}
+    keep = {"id": "u", "type": "update_profile", "set": {"why": {"ref": "results.go.reason"}}}
+    setting = Setting(journeys={} if "no journey" in reason else {"c": child})
+    life = live(journey(start, keep), setting=setting)
+    assert life.traits == {"why": f"refused: {reason}"}
+    assert "wait met go" in told(life)
+
+
 def test_an_emitted_event_starts_another_journey_and_ends_a_wait_that_comes_after() -> None:
     other = journey(send("hello"), entry={"event": "Shouted"}, key="o")
     shout = {"id": "e", "type": "emit_event", "event": "Shouted", "properties": {"loud": True}}

@@ -72,6 +72,13 @@ def test_a_wait_follows_its_date_while_somebody_waits() -> None:
     who = person(birthday="2026-06-01T00:00:00Z")
     later = live(under_test, traits(DAY, birthday="2026-07-01T00:00:00Z"), who=who)
     assert [at + START for _, at in sent(later)] == [START.replace(month=7, day=1, hour=0)]
+    assert [(line.kind, line.at - START, line.outcome) for line in later.lines if line.step == "w"][:2] == [
+        ("sleep", 0 * DAY, {"until": "2026-07-01T00:00:00+00:00"}),
+        ("followed", DAY, {"until": "2026-07-01T00:00:00+00:00"}),
+    ]
+    gone = live(under_test, traits(DAY, birthday="2026-03-01"), who=who)
+    assert ended(gone) == ("completed", DAY)
+    assert "past_due w" in told(gone)
     sooner = live(under_test, traits(DAY, birthday="2026-03-05T00:00:00Z"), who=who)
     assert [at + START for _, at in sent(sooner)] == [START.replace(day=5, hour=0)]
 
@@ -206,3 +213,15 @@ def test_of_what_happened_and_what_holds_the_first_path_is_taken() -> None:
         step = {"id": "w", "type": "wait_for", "since": "entry", "paths": paths}
         life = live(journey(wait("first", **{"for": "P1D"}), step), event(HOUR, "Told"), who=person(x=1))
         assert [name for name, _ in sent(life)] == [expected]
+
+
+def test_an_event_that_comes_twice_under_one_id_came_once() -> None:
+    step = {
+        "id": "r",
+        "type": "repeat",
+        "max": 2,
+        "steps": [{"id": "w", "type": "wait_for", "paths": [{"id": "p", "event": "Told"}]}],
+    }
+    once, again = ({**event(days * DAY, "Told"), "id": "m1"} for days in (1, 2))
+    assert ended(live(journey(step), once, again)) is None
+    assert ended(live(journey(step), once, {**again, "id": "m2"})) == ("completed", 2 * DAY)
