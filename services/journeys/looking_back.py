@@ -23,6 +23,7 @@ from services.journeys.world import World
 PAGE = 100
 # What a start carries where only memberships may have been met before they were listened for.
 SEGMENTS_ONLY = "segments"
+TRAITS_ONLY = "traits"
 Taken = Callable[[Listener, Sequence[str]], Awaitable[Collection[str]]]
 
 
@@ -126,7 +127,7 @@ class CriteriaLookBack:
         self._clock = clock
 
     async def __call__(self, enrolment_id: UUID, scope: object = None) -> list[Outgoing]:
-        """Records what is found; returns the signals to deliver. Looks at memberships alone where `scope` says so."""
+        """Records what is found; returns the signals to deliver. Looks at memberships or traits alone where `scope` says so."""
         async with self._database.read() as session:
             rows = await session.execute(
                 text(
@@ -138,6 +139,8 @@ class CriteriaLookBack:
             listeners = [Listener(*row) for row in rows.all()]
         if scope == SEGMENTS_ONLY:
             listeners = [each for each in listeners if each.source in ("segment_entered", "segment_left")]
+        if scope == TRAITS_ONLY:
+            listeners = [each for each in listeners if each.source == "profile"]
         if not listeners:
             return []
         facts = await self._facts(listeners)

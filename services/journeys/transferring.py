@@ -19,6 +19,7 @@ from services.journeys.destinations import Sent, Wish
 from services.journeys.enrolments import Decision, Enrolment, forget_waits
 from services.journeys.facts import traits_context
 from services.journeys.listeners import for_enrolment, register
+from services.journeys.looking_back import TRAITS_ONLY
 from services.journeys.outgoing import Outgoing, write
 from services.journeys.rulings import Ruling
 
@@ -75,7 +76,9 @@ async def transfer(session: AsyncSession, change: Transfer, now: datetime) -> li
     body = MoveSignal(journey=wish.to, step=sent.step, offset=sent.offset).model_dump(mode="json")
     told = [Outgoing(enrolment.id, enrolment.journey, "move", body, sent.request)]
     if look_back:
-        told.append(Outgoing(enrolment.id, enrolment.journey, "look_back", {"look_back": True}, f"{sent.request}:look_back"))
+        told.append(
+            Outgoing(enrolment.id, enrolment.journey, "look_back", {"look_back": TRAITS_ONLY}, f"{sent.request}:look_back")
+        )
     return await write(session, told)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from contracts.journeys import FinishItem, InterruptSignal, MatchedSignal, MoveSignal, RefreshSignal
 from journeys.engine import Finish, advance, plan, resume, start
-from journeys.outcome import Done, Later, Matched, Outcome, Sleep, TimedOut, Waiting, Woke
+from journeys.outcome import Done, Later, Matched, Sleep, TimedOut, Waiting, Woke
 from tests.services.journeys.conftest import Service
 from workflows.state import EnrolmentState, Pending
 
@@ -41,19 +41,19 @@ class Run:
             self.version = move.journey
             state.moved(resume(await self.service.versions.journey(self.version), state.cursor, move.step, move.offset))
             return True
-        answer = await self._waited(state.pending) if state.pending is not None else await self._ask()
+        answer: Any = await self._waited(state.pending) if state.pending is not None else await self._ask()
         if answer is None or isinstance(answer, Later):
             return False
         if answer == "ask":
             return True
-        assert not isinstance(answer, str)
         if (pending := Pending.of(answer)) is not None:
             state.pending = pending
         else:
             state.move(advance(journey, state.cursor, answer, self.service.clock.now()), answer)
         return True
 
-    async def _waited(self, pending: Pending) -> Outcome | str | None:
+    async def _waited(self, pending: Pending) -> Any:
+        """An outcome, "ask" where the step is to be asked for again, or None while the wait lasts."""
         state = self.state
         if (signal := state.match) is not None:
             return Matched(path=signal.path, event_id=signal.event_id)

@@ -10,6 +10,7 @@ import pytest
 from contracts.journeys import FinishItem
 from infra.errors import BadInput, Conflict
 from journeys.outcome import Deferred, Done, Ended, PastDue, Sleep, Waiting
+from services.journeys.looking_back import CriteriaLookBack
 from services.journeys.migration_plans import CohortRule, MigrationRequest
 from services.journeys.migrations_desk import MigrationView
 from tests.services.journeys.conftest import Service
@@ -319,3 +320,19 @@ async def test_a_wait_that_begins_while_the_migration_is_written_is_asked_again(
     await service.perform(person.id, "pause")  # by its cohort, which has no workflow yet
     rows = await service.rows("SELECT payload->>'step' AS step FROM outgoing WHERE kind = 'refresh'")
     assert [row.step for row in rows] == ["pause"]
+
+
+async def test_a_new_criterion_that_a_trait_meets_already_ends_the_enrolment_after_the_move(service: Service) -> None:
+    old = await _publish(service, PAUSE, exit_when=[{"event": "Signup"}])
+    person = await _enters(service, old)
+    await person.asks("pause")
+    service.neighbours.traits[person.profile_id] = {"staff": True}
+    exits = [{"event": "Signup"}, {"trait": "staff", "eq": True}]
+    await _publish(service, PAUSE, exit_when=exits)
+    await _migrate(service)
+    await person.asks("pause", confirm=True)
+    ((payload,),) = await service.rows("SELECT payload FROM outgoing WHERE kind = 'look_back'")
+    look_back = CriteriaLookBack(database=service.database, world=service.neighbours.world(), clock=service.clock)
+    (signal,) = await look_back(person.id, payload["look_back"])
+    assert signal.kind == "interrupt"
+    assert (await person.row()).reason == "exit: trait 'staff'"  # not the event that they entered by
