@@ -4,48 +4,33 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 from pydantic import JsonValue
 from sqlalchemy import text
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from conditions import parse_condition, references
 from infra.clock import Clock
 from infra.db import Database
 from infra.errors import CallFailed
 from journeys.model import WaitFor
-from services.journeys.enrolments import Decision
+from services.journeys.due import Due, claim
 from services.journeys.following import Followed, Follower, Retimed, retime
 from services.journeys.outgoing import Outgoing
 from services.journeys.rendezvous import Answer, Key, Looked, Rendezvous, met_by, settle
 from services.journeys.versions import Versions
-from services.journeys.watches import Watch, bound_to, mentioned
+from services.journeys.watches import bound_to, mentioned
 from services.journeys.world import World
 
 log = structlog.get_logger(__name__)
 
-_BATCH = 200
-_LEASE = timedelta(seconds=60)  # longer than a look may take; another process takes over after it (real time)
 _LATER = timedelta(seconds=2)  # when nobody answered (real time)
 _LONGEST_SLEEP = 2.0  # real seconds: rows that another process wrote are seen after this at the latest
 _PRUNED_EVERY = 60.0  # real seconds
 # A goal's event that comes late, with its own timestamp, counts for this long behind the term (our clock).
 _GOAL_GRACE = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Due:
-    """A watch that is due, with what its look rests on. `at` is the instant of what made it due."""
-
-    watch: Watch
-    at: datetime
-    version: str
-    entry: dict[str, Any]
-    decision: Decision | None
 
 
 class Watcher:
@@ -98,13 +83,13 @@ class Watcher:
     async def step(self) -> int:
         """Looks at a batch of those that are due; returns how many. Those that nobody answered for come again later."""
         async with self._database.begin() as session:
-            due = await self._claim(session)
+            due = await claim(session, self._clock.now())
         if not due:
             return 0
         position = await self._rendezvous.position()
         dates = [each for each in due if each.watch.kind == "date"]
         exits = [each for each in due if each.watch.kind == "exit"]
-        waits: dict[Key, list[_Due]] = {}
+        waits: dict[Key, list[Due]] = {}
         for each in due:
             if each.watch.kind == "wait":
                 waits.setdefault(each.watch.key, []).append(each)
@@ -147,13 +132,13 @@ class Watcher:
                     {"later": _LATER, "ids": list(ids)},
                 )
 
-    async def _date(self, due: _Due, position: str | None) -> Retimed | Looked:
+    async def _date(self, due: Due, position: str | None) -> Retimed | Looked:
         if due.decision is None:
             return Looked(answers=[Answer(due.watch, None)])
         journey = await self._versions.journey(due.version)
         return await self._follower.look(Followed(due.watch, journey, due.decision), position)
 
-    async def _exit(self, due: _Due, position: str | None) -> Looked:
+    async def _exit(self, due: Due, position: str | None) -> Looked:
         """An exit rule's condition; what it refers to is bound at the first look, and kept."""
         watch = due.watch
         assert watch.condition is not None
@@ -165,7 +150,7 @@ class Watcher:
         settled = Answer(watch, self._rendezvous.again(answer.next_change), kept, mentioned(condition))
         return Looked(met_by(watch, answer, due.at) if answer.matches else None, [settled], [watch.id])
 
-    async def _wait(self, key: Key, due: Sequence[_Due], position: str | None) -> Looked:
+    async def _wait(self, key: Key, due: Sequence[Due], position: str | None) -> Looked:
         """The conditions of one wait, and what else may have happened to it, in the order of its paths."""
         journey = await self._versions.journey(due[0].version)
         step = journey.index.steps.get(key[1])
@@ -177,61 +162,13 @@ class Watcher:
             return Looked()
         return await self._rendezvous.look(waits[0], position, min(each.at for each in due))
 
-    async def _context(self, due: _Due, refs: frozenset[str], position: str | None) -> dict[str, JsonValue]:
+    async def _context(self, due: Due, refs: frozenset[str], position: str | None) -> dict[str, JsonValue]:
         profile = await self._world.profile(due.watch.profile_id)
         computed: dict[str, JsonValue] = {}
         if any(ref.startswith("profile.computed") for ref in refs):
             computed = await self._world.computed(due.watch.profile_id, position)
         traits = profile.traits if profile else {}
         return {"entry": due.entry, "profile": {"id": str(due.watch.profile_id), "traits": traits, "computed": computed}}
-
-    async def _claim(self, session: AsyncSession) -> list[_Due]:
-        """Leases the rows that are due, earliest first; those of enrolments that are over are deleted."""
-        claimed = await session.execute(
-            text(
-                "UPDATE watch SET leased_until = now() + CAST(:lease AS interval) WHERE id IN (SELECT id FROM watch "
-                "WHERE look_at <= :now AND (leased_until IS NULL OR leased_until <= now()) ORDER BY look_at LIMIT :most "
-                "FOR UPDATE SKIP LOCKED) RETURNING id"
-            ),
-            {"lease": _LEASE, "now": self._clock.now(), "most": _BATCH},
-        )
-        ids = [row[0] for row in claimed.all()]
-        if not ids:
-            return []
-        rows = await session.execute(
-            text(
-                "SELECT w.enrolment_id, w.profile_id, w.kind, w.step, w.visit, w.path, w.condition, w.mentions, w.look_at, w.id, "
-                "w.look, e.state, e.version, e.entry, d.journey, d.kind AS decided, d.outcome, d.seen, d.at, d.deadline "
-                "FROM watch w LEFT JOIN enrolment e ON e.id = w.enrolment_id LEFT JOIN decision d ON w.kind = 'date' "
-                "AND d.enrolment_id = w.enrolment_id AND d.step = w.step AND d.visit = w.visit "
-                "AND d.kind IN ('sleep', 'waiting') WHERE w.id = ANY(:ids) ORDER BY w.id"
-            ),
-            {"ids": ids},
-        )
-        due: list[_Due] = []
-        over: list[int] = []
-        for row in rows.all():
-            watch = Watch(*row[:11])
-            if row.state != "running":
-                over.append(watch.id)
-                continue
-            decision = None
-            if row.decided is not None:
-                decision = Decision(
-                    row.enrolment_id,
-                    row.journey,
-                    row.step,
-                    row.visit,
-                    row.decided,
-                    row.outcome,
-                    row.seen,
-                    row.at,
-                    row.deadline,
-                )
-            due.append(_Due(watch, row.look_at, row.version, row.entry, decision))
-        if over:
-            await session.execute(text("DELETE FROM watch WHERE id = ANY(:ids)"), {"ids": over})
-        return due
 
     async def _seconds_to_next(self) -> float:
         async with self._database.read() as session:
@@ -247,7 +184,7 @@ class Watcher:
         return min(max(seconds, 0.0), _LONGEST_SLEEP)
 
 
-def _failed(due: Sequence[_Due], found: object) -> bool:
+def _failed(due: Sequence[Due], found: object) -> bool:
     """Whether a look came to nothing. What is nobody's outage is told; a cancellation is passed on."""
     if not isinstance(found, BaseException):
         return False
