@@ -118,4 +118,12 @@ EVERY_STEP_LATER: JsonValue = {**EVERY_STEP, "name": "Every step, revised"}
 
 FOLLOW_UP: JsonValue = json.loads((ROOT / "examples/publisher/journeys/event-follow-up.json").read_text())
 PUPPY: JsonValue = json.loads((ROOT / "examples/petshop/journeys/puppy-to-adult.json").read_text())
+EXAMPLES: dict[str, JsonValue] = {
+    definition["key"]: definition
+    for path in sorted((ROOT / "examples").glob("*/journeys/*.json"))
+    for definition in [json.loads(path.read_text())]
+    if "steps" in definition  # tests lie beside the journeys
+}
+"""Every example journey by its key."""
+
 ALL: tuple[JsonValue, ...] = (R, ROUND, TREADMILL, EVERY_STEP, EVERY_STEP_LATER, FOLLOW_UP, PUPPY)

@@ -2,7 +2,8 @@
 
 To be run once when workflow code gets a new version, and its files committed; recorded histories are never recorded again,
 since they stand for the enrolments that are under way. Files: `histories/VERSION/SCENARIO.RUN.json`, one for every run of a
-continue-as-new chain, and the definitions they need in `histories/definitions`.
+continue-as-new chain, and the definitions they need in `histories/definitions`. Every example journey has two scenarios of its
+own (`example-KEY-taken`, `example-KEY-timed-out`), so that a new example is recorded by naming these.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ from journeys import content_hash
 from tests.benchmarks.history import chain
 from tests.workflows import scenarios
 from tests.workflows.harness import shell
-from tests.workflows.journeys_under_test import ALL
+from tests.workflows.journeys_under_test import ALL, EXAMPLES
 from tests.workflows.scripted import World
 
 HISTORIES = Path(__file__).with_name("histories")
@@ -30,7 +31,7 @@ async def record(version: str, names: list[str], address: str) -> None:
     folder = HISTORIES / version
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
-        async with shell(address, World(ALL)) as around, around.worker():
+        async with shell(address, World((*ALL, *EXAMPLES.values()))) as around, around.worker():
             person = await scenarios.ALL[name](around)
             runs = await chain(around.starter, person.handle.id, person.handle.first_execution_run_id or "")
         for number, run in enumerate(runs, start=1):
@@ -44,7 +45,7 @@ def main(version: str, chosen: list[str]) -> None:
         sys.exit(f"{HISTORIES / version} exists: name the scenarios to record, or another version")
     definitions = HISTORIES / "definitions"
     definitions.mkdir(parents=True, exist_ok=True)
-    for definition in ALL:
+    for definition in (*ALL, *EXAMPLES.values()):
         (definitions / f"{content_hash(definition)}.json").write_text(json.dumps(definition, indent=1, ensure_ascii=False) + "\n")
     names = chosen or list(scenarios.ALL)
     short = [name for name in names if name in scenarios.IN_SHORT_RUNS]

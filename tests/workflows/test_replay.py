@@ -7,6 +7,7 @@ import pytest
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
+from tests.workflows.journeys_under_test import EXAMPLES
 from tests.workflows.record import HISTORIES
 from workflows.converter import data_converter
 from workflows.definitions import Definitions
@@ -38,6 +39,13 @@ async def test_a_recorded_history_replays(recorded: str, definitions: Definition
         build_id="test",
     )
     await replayer.replay_workflow(history)
+
+
+@pytest.mark.parametrize("key", EXAMPLES)
+def test_every_example_journey_has_recorded_histories(key: str) -> None:
+    """Where this fails: `python -m tests.workflows.record v3 example-KEY-taken example-KEY-timed-out`."""
+    recorded = {path.name.split(".")[0] for path in HISTORIES.glob("v*/example-*.json")}
+    assert {f"example-{key}-taken", f"example-{key}-timed-out"} <= recorded
 
 
 def test_every_run_of_a_chain_is_recorded() -> None:
