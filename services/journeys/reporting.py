@@ -13,6 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from infra.clock import Clock
 from infra.errors import NotFound
 from services.journeys.lateness import LAST_HOUR, Lateness, recent_lateness
+from services.journeys.states import state_view
 
 
 class StepCount(BaseModel):
@@ -28,6 +29,11 @@ class Stats(BaseModel):
     """A journey in numbers, all versions together. `reasons` says how the ended ones ended, `lateness` is the last hour's."""
 
     journey: str
+    state: str
+    held: int
+    """Of those running: have yet to be started."""
+    parked: int
+    """Of those running: wait at a step that acts for the end of a pause."""
     entered: int
     running: int
     ended: int
@@ -95,8 +101,7 @@ _ENROLMENTS = (
 
 async def stats(session: AsyncSession, journey: str, clock: Clock) -> Stats:
     """The journey in numbers. Raises `NotFound`."""
-    if (await session.execute(text("SELECT 1 FROM journey WHERE key = :key"), {"key": journey})).first() is None:
-        raise NotFound("journey", journey)
+    view = await state_view(session, journey)
     key = {"key": journey}
     people = (
         await session.execute(
@@ -139,6 +144,9 @@ async def stats(session: AsyncSession, journey: str, clock: Clock) -> Stats:
         counts[step].waiting_now = number
     return Stats(
         journey=journey,
+        state=view.state,
+        held=view.held,
+        parked=view.parked,
         entered=people.entered,
         running=people.running,
         ended=people.ended,

@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from contracts.journeys import EnrolRequest, FinishItem
 from infra.errors import BadInput, Conflict
 from journeys.outcome import Deferred, Done, Ended, Moved, Sleep
+from services.journeys import reporting
 from services.journeys.outgoing import Outgoing
 from services.journeys.pacing import Pace
 from services.journeys.resuming import Resumer
@@ -320,3 +321,14 @@ async def test_a_canary_that_other_people_would_enter_is_refused(service: Servic
     definition = await service.versions.definition(current) | {"entry": {"event": "Other"}}
     with pytest.raises(Conflict, match="entry"):
         await service.versions.publish(definition, by="a", now=service.clock.now(), world=service.neighbours.world(), canary=5)
+
+
+async def test_the_numbers_of_a_journey_say_who_is_held_and_who_is_parked(service: Service) -> None:
+    await _publish(service, LETTER, PAUSE)
+    _, enrolment = await service.enter()
+    await _change(service, "pause")
+    await service.perform(enrolment, "letter")
+    await _signup(service, "held")
+    async with service.database.read() as session:
+        found = await reporting.stats(session, "signup", service.clock)
+    assert (found.state, found.running, found.held, found.parked) == ("paused", 2, 1, 1)
