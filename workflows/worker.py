@@ -60,8 +60,9 @@ def build_worker(
 ) -> Worker:
     """`client` must use `workflows.converter.data_converter`.
 
-    Without `cohorts` it leaves those to others. An error in workflow code of a type in `failing` ends the enrolment. In production none does: the workflow task is
-    repeated until the error is mended, and the person stays where they are. Tests want to see errors: they pass Exception.
+    Without `cohorts` it leaves those to others. An error in workflow code of a type in `failing` ends the enrolment. In
+    production none does: the workflow task is repeated until the error is mended, and the person stays where they are. Tests
+    want to see errors: they pass Exception.
     """
     return Worker(
         client,

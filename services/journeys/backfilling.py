@@ -13,6 +13,7 @@ from infra.errors import BadInput, Conflict, Flaw, NotFound, Rejected
 from journeys import Journey
 from journeys.model import EntryBySchedule, EntryBySegment
 from services.journeys import cohorts
+from services.journeys.auditing import note
 from services.journeys.cohorts import Cohort
 from services.journeys.doors import Door
 from services.journeys.versions import Versions
@@ -51,7 +52,7 @@ class Backfiller:
             door = (await Door.of(session, [key])).get(key, Door())
             if door.closed:
                 raise Conflict(door.closed)
-            await cohorts.create(
+            is_new = await cohorts.create(
                 session,
                 journey=key,
                 version=version,
@@ -63,7 +64,11 @@ class Backfiller:
                 by=by,
                 now=now,
             )
-            return Backfill(members=members, cohort=await cohorts.named(session, key, occasion))
+            cohort = await cohorts.named(session, key, occasion)
+            if is_new:
+                detail = {"cohort": str(cohort.id), "segment": segment, "members": members, "per_hour": cohort.per_hour}
+                await note(session, at=now, who=by, action="back-fill", journey=key, detail=detail)
+        return Backfill(members=members, cohort=cohort)
 
     async def _members(self, segment: str) -> int:
         try:

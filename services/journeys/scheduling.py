@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
-import orjson
 import structlog
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -18,6 +16,7 @@ from journeys import Journey
 from journeys.model import EntryBySchedule
 from journeys.recurrence import next_occurrence, occurrences
 from services.journeys import cohorts
+from services.journeys.auditing import note
 from services.journeys.gathering import home_zone, known_zones
 from services.journeys.versions import Versions
 from services.journeys.world import World
@@ -38,10 +37,6 @@ _SCHEDULED = text(
 _CHECKED = text(
     "INSERT INTO schedule (journey, checked_to) VALUES (:key, :to) "
     "ON CONFLICT (journey) DO UPDATE SET checked_to = greatest(schedule.checked_to, excluded.checked_to)"
-)
-_NOTE = text(
-    "INSERT INTO audit (at, who, action, journey, detail) VALUES (:at, 'scheduler', 'occurrence missed', :journey, "
-    "CAST(:detail AS jsonb))"
 )
 
 
@@ -140,8 +135,8 @@ class Scheduler:
             state="missed" if missed else "running",
         )
         if is_new and missed:
-            detail: dict[str, Any] = {"occasion": f"{local} {zone}", "at": at.isoformat(), "noticed_at": now.isoformat()}
-            await session.execute(_NOTE, {"at": now, "journey": journey.key, "detail": orjson.dumps(detail).decode()})
+            detail = {"occasion": f"{local} {zone}", "at": at.isoformat(), "noticed_at": now.isoformat()}
+            await note(session, at=now, who="scheduler", action="occurrence missed", journey=journey.key, detail=detail)
         return int(is_new)
 
     def _seconds(self) -> float:

@@ -13,6 +13,7 @@ from infra.auth import Caller, Scope, requires
 from infra.clock import Clock
 from infra.db import Database
 from services.journeys import cohorts
+from services.journeys.auditing import note
 from services.journeys.backfilling import Backfill, Backfiller
 from services.journeys.cohorts import Cohort, State
 from services.journeys.gathering import Gatherer
@@ -24,10 +25,13 @@ def cohort_routes(
     """`wake` is called when a cohort has something to do."""
     router = APIRouter(tags=["cohorts"])
 
-    async def move(cohort_id: UUID, to: State) -> Cohort:
+    async def move(cohort_id: UUID, to: State, who: str) -> Cohort:
         async with database.begin() as session:
             await cohorts.move(session, cohort_id, to, clock.now())
-            return await cohorts.load(session, cohort_id)
+            cohort = await cohorts.load(session, cohort_id)
+            detail = {"cohort": str(cohort_id), "occasion": cohort.occasion, "taken": cohort.taken}
+            await note(session, at=clock.now(), who=who, action=f"cohort {to}", journey=cohort.journey, detail=detail)
+        return cohort
 
     @router.post("/v1/journeys/{key}/backfill", summary="Everybody who matches now enters", status_code=201)
     async def backfill(caller: Annotated[Caller, requires(Scope.JOURNEYS_WRITE)], key: str, body: BackfillRequest) -> Backfill:
@@ -55,18 +59,18 @@ def cohort_routes(
     @router.post("/v1/cohorts/{cohort_id}/pause", summary="Take no further members for now")
     async def pause(caller: Annotated[Caller, requires(Scope.JOURNEYS_WRITE)], cohort_id: UUID) -> Cohort:
         """Those who have entered go on."""
-        return await move(cohort_id, "paused")
+        return await move(cohort_id, "paused", caller.name)
 
     @router.post("/v1/cohorts/{cohort_id}/resume", summary="Go on after the last member taken")
     async def resume(caller: Annotated[Caller, requires(Scope.JOURNEYS_WRITE)], cohort_id: UUID) -> Cohort:
-        cohort = await move(cohort_id, "running")
+        cohort = await move(cohort_id, "running", caller.name)
         wake()
         return cohort
 
     @router.post("/v1/cohorts/{cohort_id}/cancel", summary="Take no further members at all")
     async def cancel(caller: Annotated[Caller, requires(Scope.JOURNEYS_WRITE)], cohort_id: UUID) -> Cohort:
         """Those who have entered go on, the rest do not enter."""
-        return await move(cohort_id, "cancelled")
+        return await move(cohort_id, "cancelled", caller.name)
 
     @router.post("/v1/cohorts/{cohort_id}/advance", summary="One batch further")
     async def advance(caller: Annotated[Caller, requires(Scope.JOURNEYS_RUN)], cohort_id: UUID) -> CohortProgress:

@@ -152,6 +152,8 @@ async def test_the_same_key_is_the_same_backfill_and_a_dry_run_only_counts(servi
     assert await crowd.backfiller.backfill("signup", request, "test") == Backfill(members=2)
     first, again = await backfill(crowd, idempotency_key="k"), await backfill(crowd, idempotency_key="k")
     assert first.id == again.id
+    noted = await service.rows("SELECT who, detail FROM audit WHERE action = 'back-fill'")
+    assert [(row.who, row.detail["cohort"]) for row in noted] == [("test", str(first.id))]
     assert len(await crowd.all()) == 1
 
 
