@@ -48,11 +48,6 @@ class Agenda:
         """At once, after what was said so before."""
         self._next.append((being, do))
 
-    @property
-    def hurried(self) -> bool:
-        """Whether something else comes at once."""
-        return bool(self._next)
-
     def run(self, until: datetime) -> None:
         """Everything up to and including `until`."""
         while self._planned and self._planned[0][0] <= until:

@@ -19,7 +19,7 @@ from journeys.timing import Past
 
 
 class Lives:
-    """Moves enrolments. What follows from a step comes before the next step."""
+    """Moves enrolments. What a step does is told at once, and may end it; others that it sets going come when it waits or ends."""
 
     def __init__(self, agenda: Agenda, decider: Decider, teller: Teller) -> None:
         self._agenda = agenda
@@ -141,7 +141,7 @@ class Lives:
             self._wake_later(being, run)
 
     def _drive(self, being: Being, run: Enrolment) -> None:
-        """From step to step until something is to be waited for, or something else has to be told first."""
+        """From step to step until something is to be waited for; whoever a step sets going comes after that."""
         while run.running and run.begun and run.pending is None:
             effect = plan(run.journey, run.cursor)
             if isinstance(effect, Finish):
@@ -158,9 +158,6 @@ class Lives:
                 return
             run.left = max(run.left, self._agenda.tick())
             run.cursor = advance(run.journey, run.cursor, outcome, self.now)
-            if self._agenda.hurried:
-                self._agenda.then(being, partial(self._drive, being, run))
-                return
 
     def _park(self, being: Being, run: Enrolment, pending: Pending) -> None:
         if not run.running:

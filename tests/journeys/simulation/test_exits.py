@@ -181,6 +181,16 @@ def test_an_emitted_event_starts_another_journey_and_ends_a_wait_that_comes_afte
     assert ended(life) == ("completed", 0 * DAY)
 
 
+def test_another_journey_begins_when_the_one_that_started_it_waits() -> None:
+    other = journey(send("second"), entry={"event": "Shouted"}, key="o")
+    shout = {"id": "e", "type": "emit_event", "event": "Shouted"}
+    life = live(journey(shout, send("first"), LONG, send("third")), setting=Setting(journeys={"o": other}))
+    assert [message.step for message in sorted(life.messages, key=lambda message: message.at)] == ["first", "second", "third"]
+    cap = {"caps": [{"at_most": 1, "per": "P1D", "otherwise": "skip"}]}
+    capped = live(journey(shout, send("first")), setting=Setting.model_validate({"journeys": {"o": other}, "policy": cap}))
+    assert [message.step for message in capped.messages] == ["first"]
+
+
 def test_journeys_that_lead_to_each_other_in_a_circle_are_stopped_as_the_service_stops_them() -> None:
     one = journey({"id": "e", "type": "emit_event", "event": "Pong"}, entry={"event": "Ping", "reentry": "always"}, key="one")
     two = journey({"id": "e", "type": "emit_event", "event": "Ping"}, entry={"event": "Pong", "reentry": "always"}, key="two")
