@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from journeys import Cursor, Finish, Journey, Perform, advance, check, parse_journey, plan, resume, start
-from journeys.flow import rests
+from journeys.flow import reachable, rests
 from journeys.model import Wait, WaitFor
 from journeys.outcome import Chose, Ended, Moved, Outcome, TimedOut, Woke
 from tests.journeys.strategies import NOW, definitions, outcomes
@@ -107,7 +107,9 @@ class Enrolment(RuleBasedStateMachine):
     @precondition(lambda self: self.cursor.step is not None)
     def an_answer_may_send_the_person_elsewhere(self, data: st.DataObject) -> None:
         index = self.journey.index
-        fresh = sorted(set(index.steps) - {step for step, _ in self.decided})
+        decided = {step for step, _ in self.decided}
+        # A policy leads forward: whoever is to come by again is moved by `resume`, with an offset.
+        fresh = sorted(step for step in index.steps if decided.isdisjoint(reachable(index, step)))
         if fresh:
             self.without_rest = 0
             self.meet(Moved(target=data.draw(st.sampled_from(fresh))))
