@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.local.postgres import EmbeddedPostgres
-from tests.benchmarks import cohorts, ingestion, simulation
+from tests.benchmarks import cohorts, ingestion, language, simulation
 from tests.benchmarks.baseline import Baseline
 from tests.benchmarks.journeys import Bench, percentile
 from tests.benchmarks.result import Result
@@ -26,7 +26,14 @@ WAITING = 1000
 
 async def main() -> list[Result]:
     """Runs everything; minutes."""
-    return [simulation.measure(), await _ingestion(), *await _journeys(), *await _with_callbacks(), *await cohorts.measure()]
+    return [
+        simulation.measure(),
+        await _ingestion(),
+        *await _journeys(),
+        *await _with_callbacks(),
+        *await cohorts.measure(),
+        *await language.measure(),
+    ]
 
 
 async def _ingestion() -> Result:
