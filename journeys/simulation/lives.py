@@ -19,7 +19,7 @@ from journeys.timing import Past
 
 
 class Lives:
-    """Moves enrolments. What a step does is told at once, and may end it; others that it sets going come when it waits or ends."""
+    """Moves enrolments. What a step does is told at once and may end it; others that it sets going come when it waits or ends."""
 
     def __init__(self, agenda: Agenda, decider: Decider, teller: Teller) -> None:
         self._agenda = agenda
