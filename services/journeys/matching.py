@@ -132,9 +132,12 @@ async def matched(session: AsyncSession, keys: Sequence[tuple[UUID, str, int]]) 
 
 
 async def taken_events(session: AsyncSession, enrolment_id: UUID, events: Sequence[str]) -> dict[str, str]:
-    """Those of these events that a wait of the enrolment has had, each with the step that took it."""
+    """Those of these events that a wait of the enrolment has had, each with the step that took it: `""`, the entry."""
     rows = await session.execute(
-        text("SELECT event_id, step FROM match WHERE enrolment_id = :id AND event_id = ANY(:events) AND kind = 'wait'"),
+        text(
+            "SELECT event_id, step FROM match WHERE enrolment_id = :id AND event_id = ANY(:events) AND kind = 'wait' "
+            "UNION ALL SELECT entry->>'id', '' FROM enrolment WHERE id = :id AND entry->>'id' = ANY(:events)"
+        ),
         {"id": enrolment_id, "events": list(events)},
     )
     return {row.event_id: row.step for row in rows.all()}

@@ -88,6 +88,21 @@ async def test_what_looking_back_found_is_not_signalled_when_the_feed_brings_it(
     assert await service.feed(service.item(profile_id, EVENT_TRACKED, event.model_dump(mode="json"))) == []
 
 
+@pytest.mark.parametrize("since", ["entry", "step"])
+async def test_the_event_that_somebody_entered_by_meets_no_wait(service: Service, since: str) -> None:
+    path = {"id": "again", "event": "Signup"}
+    wait = {"id": "more", "type": "wait_for", "since": since, "paths": [path], "timeout": {"after": "P3D"}}
+    await service.publish(steps=[wait])
+    profile_id, enrolment_id = await service.enter()
+    first = await service.perform(enrolment_id, "more")
+    assert isinstance(first, Waiting)
+    assert first.matched is None
+    service.neighbours.track(profile_id, service.event("Signup", event_id="y"))
+    asked_again = await service.perform(enrolment_id, "more")
+    assert isinstance(asked_again, Waiting)
+    assert asked_again.matched is not None
+
+
 async def test_the_event_of_one_round_is_not_taken_again_by_the_next(service: Service) -> None:
     steps = [
         {
