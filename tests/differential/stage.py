@@ -1,0 +1,293 @@
+"""The whole of Reis in this process, on a clock that the test sets and a Temporal that skips the time between.
+
+All services are real, over real databases; they talk through ASGI. The clock stands still while things happen and is moved to
+the next instant at which something is due: then every decision bears exactly the instant that it was due at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+from fastapi import FastAPI
+from pydantic import JsonValue
+from sqlalchemy import text
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import TimeSkipper, TimeSkippingConfig
+
+from activities.enrolments import EnrolmentActivities
+from contracts.channels import Channel, Status
+from contracts.profiles import Accepted, ProfileUpdate, ProfileUpdates
+from infra.auth import ApiKey, KeyRing, Scope, hashed
+from infra.clock import Clock
+from infra.db import Database
+from infra.feed.outbox import Outbox
+from infra.http import ServiceClient
+from services.channels.app import create_app as channels_app
+from services.channels.decision import Policy
+from services.channels.links import Links
+from services.channels.receipt_book import ReceiptBook, Report
+from services.journeys.app import create_app as journeys_app
+from services.profiles.app import create_app as profiles_app
+from services.segments.app import create_app as segments_app
+from workflows.converter import data_converter
+from workflows.definitions import Definitions, from_service
+from workflows.worker import build_worker
+
+KEY = "differential"
+_KEYRING = KeyRing((ApiKey(name="tests", sha256=hashed(KEY), scopes=frozenset(Scope)),))
+_PATIENCE = 90.0
+_FEEDS = (("profiles", "segments"), ("profiles", "journeys"), ("segments", "journeys"), ("channels", "journeys"))
+
+
+class SteppedClock(Clock):
+    """Shows the instant that it was set to."""
+
+    def __init__(self, begins: datetime) -> None:
+        super().__init__(1.0, datetime.now(UTC), begins)
+        object.__setattr__(self, "_instant", begins)
+
+    def real_now(self) -> datetime:
+        return self.to_real(self._instant)  # type: ignore[attr-defined]
+
+    def set(self, instant: datetime) -> None:
+        object.__setattr__(self, "_instant", max(instant, self.now()))
+
+
+@dataclass
+class Stage:
+    """The services, and what a script does to them."""
+
+    clock: SteppedClock
+    clients: Mapping[str, ServiceClient]
+    databases: Mapping[str, Database]
+    temporal: Client
+    skipper: TimeSkipper
+    skipped: dict[str, timedelta] = field(default_factory=dict)
+    numbers: Any = field(default_factory=lambda: iter(range(1, 10**9)))
+
+    async def put(self, service: str, path: str, body: Mapping[str, JsonValue]) -> None:
+        await self.clients[service].request("PUT", path, dict(body))
+
+    async def publish(
+        self,
+        journeys: Sequence[Mapping[str, JsonValue]],
+        *,
+        segments: Sequence[Mapping[str, JsonValue]] = (),
+        templates: Sequence[Mapping[str, JsonValue]] = (),
+        computed: Sequence[Mapping[str, JsonValue]] = (),
+    ) -> None:
+        """Everything that the journeys need, then the journeys; a journey comes behind those that it starts."""
+        for path, bodies in (("/v1/computed-traits", computed), ("/v1/segments", segments)):
+            for body in bodies:
+                await self.put("segments", f"{path}/{body['key']}", _without_key(body))
+        for body in templates:
+            await self.put("channels", f"/v1/templates/{body['key']}", _without_key(body))
+        for body in journeys:
+            await self.put("journeys", f"/v1/journeys/{body['key']}", body)
+        await self.settle()
+
+    async def identify(self, user: str, traits: Mapping[str, JsonValue]) -> None:
+        await self._track({"type": "identify", "userId": user, "traits": dict(traits)})
+
+    async def track(self, user: str, event: str, properties: Mapping[str, JsonValue]) -> None:
+        await self._track({"type": "track", "userId": user, "event": event, "properties": dict(properties)})
+
+    async def consent(self, user: str, channel: str, purpose: str, state: str) -> None:
+        entry = {"user_id": user, "channel": channel, "purpose": purpose, "state": state, "source": "test"}
+        await self.clients["profiles"].request("POST", "/v1/consents", {"entries": [entry]})
+
+    async def change(self, profile_id: UUID, traits: Mapping[str, JsonValue]) -> None:
+        """Dotted trait to value; a null removes."""
+        update = ProfileUpdate(
+            profile_id=profile_id, message_id=f"m{next(self.numbers)}", set=dict(traits), timestamp=self.clock.now()
+        )
+        await self.clients["profiles"].post("/v1/profiles/update", ProfileUpdates(updates=(update,)), Accepted)
+
+    async def outcome(self, profile_id: UUID, step: str, status: str, reply: str | None = None) -> None:
+        """What became of the newest message of this step: written as a provider's verified callback would write it.
+
+        A message that was not sent has no outcome.
+        """
+        book = ReceiptBook(Outbox("channels", self.databases["channels"]))
+        async with self.databases["channels"].begin() as session:
+            row = await session.execute(
+                text(
+                    "SELECT a.id FROM attempt a JOIN message m ON m.id = a.message_id WHERE m.step = :step "
+                    "AND m.profile_id = :profile ORDER BY m.created_at DESC, a.number DESC LIMIT 1"
+                ),
+                {"step": step, "profile": profile_id},
+            )
+            attempt: UUID | None = row.scalar()
+            if attempt is None:
+                return
+            report = Report(
+                attempt, Status(status), self.clock.now(), event_id=str(next(self.numbers)), text=reply, from_provider=True
+            )
+            await book.record(session, [report])
+
+    async def play(self, happenings: Sequence[tuple[datetime, Callable[[], Any]]], until: datetime) -> None:
+        """Lets the time pass from one due instant to the next, and what the script says happen at its instants."""
+        left = sorted(happenings, key=lambda each: each[0])
+        await self.settle()
+        while True:
+            due = [instant for instant in (await self._next_due(), left[0][0] if left else None) if instant]
+            if not due or min(due) > until:
+                break
+            self.clock.set(min(due))
+            while left and left[0][0] <= self.clock.now():
+                await left.pop(0)[1]()
+                await self.settle(timers=False)
+            await self.settle()
+        self.clock.set(until)
+
+    async def settle(self, *, timers: bool = True) -> None:
+        """Waits until everything has had its effect; with `timers`, workflows whose time has come are woken."""
+        quiet, why = 0, ""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                while quiet < 2:
+                    if timers:
+                        await self._wake()
+                    why = await self._unsettled(timers=timers)
+                    quiet = 0 if why else quiet + 1
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise AssertionError(f"at {self.clock.now()} it does not come to rest: {why}") from None
+
+    async def _track(self, message: Mapping[str, JsonValue]) -> None:
+        stamped = {**message, "messageId": f"m{next(self.numbers)}", "timestamp": self.clock.now().isoformat(), "writeKey": KEY}
+        await self.clients["profiles"].request("POST", "/v1/batch", {"batch": [stamped], "writeKey": KEY})
+
+    async def rows(self, statement: str, **parameters: object) -> Sequence[Any]:
+        async with self.databases["journeys"].read() as session:
+            return (await session.execute(text(statement), parameters)).all()
+
+    async def _pending(self) -> Sequence[Any]:
+        """Where everybody who is under way stands; `moving` when something is still to come of it at this instant."""
+        return await self.rows(
+            "SELECT e.id, e.journey, e.state, d.deadline, (e.state = 'ending' OR d.kind IS NULL "
+            "OR d.outcome->>'kind' NOT IN ('sleep', 'waiting', 'deferred') OR m.enrolment_id IS NOT NULL) AS moving "
+            "FROM enrolment e LEFT JOIN place p ON p.enrolment_id = e.id "
+            "LEFT JOIN decision d ON d.enrolment_id = e.id AND d.step = p.step AND d.visit = p.visit "
+            "LEFT JOIN match m ON m.enrolment_id = e.id AND m.kind = 'wait' AND m.step = d.step AND m.visit = d.visit "
+            "WHERE e.state <> 'ended' AND e.start_at IS NULL"
+        )
+
+    async def _next_due(self) -> datetime | None:
+        instants = [row.deadline for row in await self._pending() if row.deadline is not None]
+        looks = await self.rows("SELECT min(look_at) FROM watch")
+        held = await self.rows("SELECT min(start_at) FROM enrolment WHERE state = 'running'")
+        timed = await self._segment_timers()
+        found = [instant for instant in (*instants, looks[0][0], held[0][0], *timed) if instant is not None]
+        return min((instant for instant in found if instant > self.clock.now()), default=None)
+
+    async def _segment_timers(self) -> list[datetime | None]:
+        async with self.databases["segments"].read() as session:
+            return [(await session.execute(text("SELECT min(recheck_at) FROM membership"))).scalar_one()]
+
+    async def _wake(self) -> None:
+        for row in await self._pending():
+            if row.deadline is not None and row.deadline <= self.clock.now():
+                name = f"{row.journey}/{row.id}"
+                ahead = self.clock.to_real(row.deadline) - datetime.now(UTC) - self.skipped.get(name, timedelta())
+                if ahead > timedelta():
+                    await self.skipper.fast_forward(self.temporal.get_workflow_handle(name), ahead)
+                    self.skipped[name] = self.skipped.get(name, timedelta()) + ahead
+
+    async def _unsettled(self, *, timers: bool) -> str:
+        """What is still to have its effect; nothing when all is at rest."""
+        for feed, reader in _FEEDS:
+            if await self._unread(feed, reader):
+                return f"{reader} has not read all of {feed}"
+        now = self.clock.now()
+        for table, due in (("outgoing", "true"), ("watch", "look_at <= :now"), ("candidate", "true")):
+            if await self.rows(f"SELECT 1 FROM {table} WHERE {due} LIMIT 1", **({"now": now} if ":now" in due else {})):
+                return f"{table} has rows"
+        if any(instant is not None and instant <= now for instant in await self._segment_timers()):
+            return "a membership is due"
+        moving = [row for row in await self._pending() if row.moving or (timers and row.deadline and row.deadline <= now)]
+        return f"{moving[0]} is moving" if moving else ""
+
+    async def _unread(self, feed: str, reader: str) -> bool:
+        async with self.databases[reader].read() as session:
+            cursor = (await session.execute(text("SELECT cursor FROM feed_cursor WHERE feed = :feed"), {"feed": feed})).scalar()
+        parameters: dict[str, str | int | float] = {"limit": 1, "wait": 0, "reader": "differential"}
+        page = await self.clients[feed].get_bytes("/v1/feed", params=parameters | ({"after": cursor} if cursor else {}))
+        return b'"items":[]' not in page
+
+
+@asynccontextmanager
+async def stage(address: str, databases: Callable[[str], str], begins: datetime) -> AsyncIterator[Stage]:
+    """Everything running, at the instant `begins`. `databases` makes a migrated one and answers its URL."""
+    clock = SteppedClock(begins)
+    urls = {name: databases(name) for name in ("profiles", "segments", "channels", "journeys")}
+    queue = f"differential-{uuid4()}"
+    temporal = await Client.connect(address, data_converter=pydantic_data_converter)
+    apps: dict[str, FastAPI] = {}
+
+    def client(name: str) -> ServiceClient:
+        return ServiceClient(name, f"http://{name}", key=KEY, transport=_Late(apps, name), timeout=30)
+
+    async with AsyncExitStack() as stack:
+        apps["profiles"] = profiles_app(database=Database(urls["profiles"]), keyring=_KEYRING, clock=clock)
+        apps["segments"] = segments_app(
+            database=Database(urls["segments"]), profiles=client("profiles"), keyring=_KEYRING, clock=clock
+        )
+        apps["channels"] = channels_app(
+            database=Database(urls["channels"]),
+            profiles=client("profiles"),
+            keyring=_KEYRING,
+            clock=clock,
+            policy=Policy(links=Links("http://links", "secret"), quiet_hours=None, configured=frozenset(Channel)),
+            public_url="http://channels",
+            twilio=None,
+            sendgrid=None,
+        )
+        apps["journeys"] = journeys_app(
+            database=Database(urls["journeys"]),
+            keyring=_KEYRING,
+            clock=clock,
+            temporal=temporal,
+            task_queue=queue,
+            profiles=client("profiles"),
+            segments=client("segments"),
+            channels=client("channels"),
+            workspace_zone="Europe/Berlin",
+        )
+        for app in apps.values():
+            await stack.enter_async_context(app.router.lifespan_context(app))
+        own = {name: Database(url) for name, url in urls.items()}
+        for database in own.values():
+            stack.push_async_callback(database.close)
+        clients = {name: await stack.enter_async_context(client(name)) for name in apps}
+        definitions = Definitions(from_service(clients["journeys"]))
+        working = await Client.connect(address, data_converter=data_converter(definitions))
+        activities = EnrolmentActivities(clients["journeys"])
+        await stack.enter_async_context(
+            build_worker(working, queue, activities, sandbox=False, build_id="differential", failing=[Exception])
+        )
+        skipper = TimeSkipper(temporal, config=TimeSkippingConfig(max_session_skip_count=100_000))
+        yield Stage(clock, clients, own, temporal, skipper)
+
+
+class _Late(httpx.AsyncBaseTransport):
+    """Reaches an app that is put together later: the services need each other."""
+
+    def __init__(self, apps: Mapping[str, FastAPI], name: str) -> None:
+        self._apps = apps
+        self._name = name
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await httpx.ASGITransport(app=self._apps[self._name]).handle_async_request(request)
+
+
+def _without_key(body: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    return {name: value for name, value in body.items() if name != "key"}
