@@ -39,7 +39,7 @@ def read_around(path: Path | None) -> Around:
         raise BadInput([Flaw(path=str(path), message=f"is not JSON: {error}", remedy="correct it there")], str(path)) from error
 
 
-def simulated_setting(checked: Checked, journey: Journey, around: Around, seed: int, given: tuple[str, ...] = ()) -> Setting:
-    """The folder and what surrounds it. Segments that are `given` are not worked out."""
-    base = setting_of(checked, journey, around, given)
+def simulated_setting(checked: Checked, journey: Journey, around: Around, seed: int) -> Setting:
+    """The folder and what surrounds it."""
+    base = setting_of(checked, journey, around)
     return base.model_copy(update={"seed": seed, "behaviour": around.behaviour, "answers": around.answers})

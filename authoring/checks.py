@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from authoring.findings import Finding, findings, in_order
 from authoring.folder import Definition, Folder
 from authoring.kinds import COMPUTED, JOURNEY, KINDS, SEGMENT, TEMPLATE, Kind
-from authoring.parts import Template, read_computed, read_segment, read_template, segment_findings
+from authoring.parts import Template, call_template_flaw, read_computed, read_segment, read_template, segment_findings
 from authoring.testing.reading import WrittenTests, findings_of_tests, read_tests
 from conditions import Condition, Problem
 from conditions.computed import ComputedTrait
@@ -23,6 +23,7 @@ class Names:
     templates: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Template to the variables it uses."""
     journeys: frozenset[str] = frozenset()
+    computed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,10 @@ def check_folder(folder: Folder, besides: Names | None = None) -> Checked:
         templates=frozenset(folder.of(TEMPLATE)) | frozenset(names.templates),
         segments=known,
         journeys=frozenset(folder.of(JOURNEY)) | names.journeys,
+        definitions=journeys,
+        computed=frozenset(folder.of(COMPUTED)) | names.computed,
         template_variables=variables,
+        template_check=call_template_flaw,
     )
     for key, journey in journeys.items():
         problems_of_it = [*check(journey, catalog), *_messages(journey, templates)]
@@ -90,7 +94,7 @@ def check_folder(folder: Folder, besides: Names | None = None) -> Checked:
         read = read_tests(source)
         if isinstance(read, WrittenTests):
             tests.append(read)
-            found += findings_of_tests(read, journeys, frozenset(folder.of(JOURNEY)))
+            found += findings_of_tests(read, journeys, frozenset(folder.of(JOURNEY)), frozenset(segments))
         else:
             found += read
     return Checked(folder, journeys, segments, computed, templates, tuple(tests), tuple(in_order(found)))

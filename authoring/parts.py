@@ -16,6 +16,7 @@ from contracts.segments import SegmentDraft
 from contracts.templates import TemplateInput
 from infra.errors import Flaw
 from infra.liquid import parse
+from journeys.refs import PARTS, REMEDY, parse_ref
 from journeys.simulation.people import ChannelName
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -74,6 +75,22 @@ def read_computed(definition: Definition) -> tuple[ComputedTrait | None, list[Fi
         return None, given
     problems = computed_problems(given)
     return (None if problems else ComputedTrait(definition.key, given)), findings(definition.path, problems)
+
+
+def call_template_flaw(text: str) -> str | None:
+    """What is wrong with a Liquid template of a `call` step, or None; which secrets there are, only the server knows."""
+    source, flaws = parse(text, "$", roots=(*PARTS, "secrets"))
+    if source is None:
+        return flaws[0].message
+    for name in source.variables:
+        root, *rest = name.split(".")
+        if root == "results":
+            unknown = len(rest) > 1 and parse_ref(".".join((root, *rest[:2]))) is None
+        else:
+            unknown = root != "secrets" and bool(rest) and rest[0] not in PARTS[root]
+        if unknown:
+            return f"{name} leads nowhere: {REMEDY}"
+    return None
 
 
 def segment_findings(

@@ -23,6 +23,9 @@ def print_plan(plan: Plan, console: Console) -> None:
         if change.status != "unchanged":
             for line in _lines(change):
                 console.print(line, soft_wrap=True)
+        if change.state is not None:
+            told = f"! {change.kind} {change.key} is {change.state} on the server, which applying does not change"
+            console.print(Text(told, "yellow"), soft_wrap=True)
     console.print(_sum(plan), highlight=False)
 
 

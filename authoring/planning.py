@@ -9,7 +9,7 @@ from authoring.checks import Checked, Names
 from authoring.difference import FieldChange, StepChange, field_changes, journey_changes
 from authoring.folder import Folder
 from authoring.impact import Impact, impact_of
-from authoring.kinds import JOURNEY, KINDS, SEGMENT, TEMPLATE
+from authoring.kinds import COMPUTED, JOURNEY, KINDS, SEGMENT, TEMPLATE
 from authoring.system import System, plain
 
 
@@ -28,6 +28,8 @@ class Change(BaseModel):
     """Of a changed journey."""
     impact: Impact | None = None
     """Of a changed journey on those under way."""
+    state: str | None = None
+    """Of a journey on the server, unless people enter it as usual: paused, draining, archived."""
 
 
 class Plan(BaseModel):
@@ -61,17 +63,21 @@ def names_of(known: Running, variables: Mapping[str, frozenset[str]]) -> Names:
         segments=frozenset(known[SEGMENT.name]),
         templates={key: variables.get(key, frozenset()) for key in known[TEMPLATE.name]},
         journeys=frozenset(known[JOURNEY.name]),
+        computed=frozenset(known[COMPUTED.name]),
     )
 
 
 async def plan_for(system: System, folder: Folder, known: Running, checked: Checked) -> Plan:
     """Compares every definition of the folder with the running system's."""
     changes: list[Change] = []
+    states = await system.journey_states()
     for kind in KINDS:
         here, there = folder.of(kind), known[kind.name]
         for key, definition in here.items():
             body = plain(kind, definition.body)
             given: dict[str, Any] = {"kind": kind.name, "key": key, "file": str(definition.path)}
+            if kind is JOURNEY and states.get(key) not in (None, "published"):
+                given["state"] = states[key]
             if key not in there:
                 changes.append(Change(status="new", **given))
             elif there[key] == body:

@@ -1,11 +1,12 @@
 """People on record as scripts of the simulator: what lies before an instant is past, what lies behind it happens."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
 from authoring.population import OnRecord
+from authoring.testing.script import entry_segment
 from journeys import Journey
 from journeys.model import EntryByApi, EntryByEvent, EntryBySchedule, EntryBySegment
 from journeys.simulation.people import (
@@ -27,25 +28,31 @@ def as_recorded(people: Sequence[OnRecord], begins: datetime) -> list[Script]:
 
 
 def as_entering(
-    journey: Journey, people: Sequence[OnRecord], begins: datetime, over: timedelta, properties: dict[str, JsonValue] | None
+    journey: Journey,
+    people: Sequence[OnRecord],
+    begins: datetime,
+    over: timedelta,
+    properties: dict[str, JsonValue] | None,
+    segments: Container[str],
 ) -> list[Script]:
     """For a simulation: everybody meets the entry, one after the other from `begins` on, spread evenly over a span.
 
     The entering event carries `properties`, else what the person's newest such event carries. A person's own such events from
-    `begins` on are left out, so that nobody meets the entry twice. Schedules come by themselves.
+    `begins` on are left out, so that nobody meets the entry twice. Schedules come by themselves. A segment of the entry that is
+    among `segments` is worked out: who belongs to it enters.
     """
     scripts = []
     for position, each in enumerate(people):
         at = begins + over * position / max(len(people), 1)
         entry = _entry(journey, each, at, properties)
+        enters = entry_segment(journey)
+        if enters and enters[0] in segments:
+            entry, since = (), at
+        else:
+            since = begins
         own = [happening for happening in _recorded(each, begins) if not _enters(journey, happening)]
-        scripts.append(Script(person=_person(each, begins), happenings=(*own, *entry), begins=begins))
+        scripts.append(Script(person=_person(each, begins), happenings=(*own, *entry), begins=since, enters=enters))
     return scripts
-
-
-def entry_segment(journey: Journey) -> tuple[str, ...]:
-    """The segment that everybody is made to enter in a simulation: it is not worked out then."""
-    return (journey.entry.segment_entered,) if isinstance(journey.entry, EntryBySegment) else ()
 
 
 def _entry(journey: Journey, person: OnRecord, at: datetime, properties: dict[str, JsonValue] | None) -> tuple[AnyHappening, ...]:

@@ -66,6 +66,10 @@ class System:
                     raise
         return found
 
+    async def journey_states(self) -> dict[str, str]:
+        """Journey to its state, such as `published` or `paused`."""
+        return {each["key"]: each["state"] for each in await self.service(JOURNEY).get_json(JOURNEY.path) if "state" in each}
+
     async def template_variables(self) -> dict[str, frozenset[str]]:
         """Template to the dotted names that it uses on any channel."""
         answer = await self.service(TEMPLATE).get_json(TEMPLATE.path)

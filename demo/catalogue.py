@@ -30,7 +30,7 @@ class Catalogue:
     @classmethod
     def read(cls, folder: Path = EXAMPLES) -> "Catalogue":
         files = [path for shop in SHOPS for path in sorted((folder / shop / "journeys").glob("*.json"), reverse=True)]
-        found = [parse_journey(orjson.loads(path.read_bytes())) for path in files]
+        found = [parse_journey(orjson.loads(path.read_bytes())) for path in files if not path.name.endswith(".test.json")]
         return cls({journey.key: journey for journey in found})
 
     @property

@@ -19,7 +19,7 @@ from authoring.drawing import draw_people
 from authoring.planning import running
 from authoring.population import OnRecord, read_people
 from authoring.report_text import print_difference, print_report
-from authoring.scripts import as_entering, as_recorded, entry_segment
+from authoring.scripts import as_entering, as_recorded
 from authoring.system import connected
 from authoring.trying import Version, published_version, sums, tried, version_in
 from conditions import Duration, parse_instant
@@ -135,10 +135,9 @@ def simulate(
 
         def run(version: Version) -> Report:
             span: timedelta = add(begins, over, UTC) - begins
-            scripts = as_entering(version.journey, population, begins, span, properties)
-            given = entry_segment(version.journey)
+            scripts = as_entering(version.journey, population, begins, span, properties, version.checked.segments)
             return simulate_population(
-                version.journey, scripts, simulated_setting(version.checked, version.journey, around, seed, given), end
+                version.journey, scripts, simulated_setting(version.checked, version.journey, around, seed), end
             )
 
         _show(version_in(folder, journey), other, (begins, end), around, run, output)

@@ -32,15 +32,20 @@ def read_tests(source: SourceOfTests) -> WrittenTests | list[Finding]:
         return findings(source.path, problems_of(error, JourneyTests))
 
 
-def findings_of_tests(tests: WrittenTests, journeys: Mapping[str, Journey], written: frozenset[str]) -> Iterator[Finding]:
-    """What the tests name and the journey lacks. `written` are the keys of all files, readable or not."""
+def findings_of_tests(
+    tests: WrittenTests, journeys: Mapping[str, Journey], written: frozenset[str], segments: frozenset[str]
+) -> Iterator[Finding]:
+    """What the tests name and the journey lacks. `written` are the keys of all files, readable or not.
+
+    `segments` are worked out from their conditions.
+    """
     journey = journeys.get(tests.file.journey)
     if find_zone(tests.file.workspace.zone) is None:
         problem = Problem(path="$.workspace.zone", message="is no time zone", remedy="use a name such as 'Europe/Berlin'")
         yield from findings(tests.path, [problem])
     if journey is not None:
         for position, test in enumerate(tests.file.tests):
-            yield from findings(tests.path, _problems(test, journey), within=f"$.tests[{position}]")
+            yield from findings(tests.path, _problems(test, journey, segments), within=f"$.tests[{position}]")
     elif tests.file.journey not in written:
         remedy = did_you_mean(tests.file.journey, written)
         problem = Problem(path="$.journey", message=f"there is no journey {tests.file.journey!r}", remedy=remedy)
@@ -70,7 +75,7 @@ def ways(step: Step) -> tuple[str, ...]:
             return ()
 
 
-def _problems(test: JourneyTest, journey: Journey) -> Iterator[Problem]:
+def _problems(test: JourneyTest, journey: Journey, segments: frozenset[str]) -> Iterator[Problem]:
     steps = journey.index.steps
     sends = [step_id for step_id, step in steps.items() if isinstance(step, Send)]
     calls = [step_id for step_id, step in steps.items() if isinstance(step, Call)]
@@ -81,8 +86,14 @@ def _problems(test: JourneyTest, journey: Journey) -> Iterator[Problem]:
         yield from _known(where, "split", step_id, splits)
         if step_id in splits:
             yield from _known(where, "path", path, ways(steps[step_id]))
+    for position, segment in enumerate(test.person.segments):
+        if segment in segments:
+            yield _worked_out(f"$.person.segments[{position}]", segment)
     for position, happening in enumerate(test.happenings):
         here = f"$.happenings[{position}]"
+        changed = getattr(happening, "segment_entered", None) or getattr(happening, "segment_left", None)
+        if changed in segments:
+            yield _worked_out(here, changed)
         if isinstance(happening, MessageOutcome):
             yield from _known(f"{here}.message", "send step", happening.message, sends)
         elif isinstance(happening, CallAnswer):
@@ -103,6 +114,11 @@ def _problems(test: JourneyTest, journey: Journey) -> Iterator[Problem]:
                 yield from _known(where, "path", path, able)
     if test.expect.waits_at is not None:
         yield from _known("$.expect.waits_at", "step", test.expect.waits_at, list(steps))
+
+
+def _worked_out(path: str, segment: str) -> Problem:
+    message = f"the segment {segment!r} is worked out from its file: nobody is made a member"
+    return Problem(path=path, message=message, remedy="give the person what its condition looks at")
 
 
 def _known(path: str, what: str, name: str, known: list[str] | tuple[str, ...]) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from authoring.checks import Checked
 from authoring.testing.expecting import Verdict, judge
 from authoring.testing.reading import WrittenTests
-from authoring.testing.script import Wall, given_segments, script_of, setting_of
+from authoring.testing.script import Wall, script_of, setting_of
 from authoring.testing.timeline import Reason, Row, reasons
 from journeys import Journey
 from journeys.simulation import simulate
@@ -49,9 +49,8 @@ def run_tests(checked: Checked, only: str | None = None) -> Iterator[TestResult]
 def _run(checked: Checked, tests: WrittenTests, position: int, journey: Journey) -> TestResult:
     test = tests.file.tests[position]
     wall = Wall(test, journey, tests.file.workspace)
-    given = given_segments(test, journey, wall, checked.segments)
-    script = script_of(test, journey, wall, given)
-    setting = setting_of(checked, journey, tests.file.workspace, given)
+    script = script_of(test, journey, wall, checked.segments)
+    setting = setting_of(checked, journey, tests.file.workspace)
     until: datetime = wall.end(test)
     life = simulate(journey, script, setting, until)
     verdict: Verdict = judge(test, journey, life, wall)

@@ -1,6 +1,6 @@
 """A journey test as a script of the simulator, and the setting around it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping
 from datetime import datetime
 from typing import cast
 from zoneinfo import ZoneInfo
@@ -10,8 +10,6 @@ from pydantic import JsonValue
 from authoring.checks import Checked
 from authoring.testing import happenings as told
 from authoring.testing.model import JourneyTest, PastEvent, PersonGiven, Workspace
-from conditions import Condition, EventFact, evaluate
-from conditions import Person as Asked
 from conditions.duration import Duration, add
 from journeys import Journey
 from journeys.model import EntryByApi, EntryByEvent, EntryBySchedule, EntryBySegment, StartJourney
@@ -50,11 +48,11 @@ class Wall:
         return self.after(test.until) if isinstance(test.until, Duration) else self.instant(test.until)
 
 
-def setting_of(checked: Checked, journey: Journey, workspace: Workspace, given: Sequence[str] = ()) -> Setting:
-    """The folder around a journey. Segments that are `given` are not worked out. Other journeys run if this one starts them."""
+def setting_of(checked: Checked, journey: Journey, workspace: Workspace) -> Setting:
+    """The folder around a journey. Other journeys run along if this one starts them."""
     return Setting(
         journeys={key: checked.journeys[key] for key in _started(checked.journeys, journey)},
-        segments={key: condition for key, condition in checked.segments.items() if key not in given},
+        segments=dict(checked.segments),
         computed=dict(checked.computed),
         templates={key: template.channels for key, template in checked.templates.items()} if checked.templates else None,
         policy=DeliveryPolicy(quiet_hours=workspace.quiet_hours, caps=workspace.caps),
@@ -62,33 +60,22 @@ def setting_of(checked: Checked, journey: Journey, workspace: Workspace, given: 
     )
 
 
-def script_of(test: JourneyTest, journey: Journey, wall: Wall, given: Sequence[str]) -> Script:
-    """What the simulator plays."""
+def script_of(test: JourneyTest, journey: Journey, wall: Wall, segments: Container[str]) -> Script:
+    """What the simulator plays; `segments` are worked out from their conditions."""
     return Script(
         person=_person(test.person, wall),
-        happenings=(*_entry(test, journey, wall, given), *_happenings(test, wall)),
+        happenings=(*_entry(test, journey, wall, segments), *_happenings(test, wall)),
         begins=wall.start,
+        enters=entry_segment(journey),
         outcomes=_outcomes(test),
         splits=dict(test.splits),
         answers=_answers(test),
     )
 
 
-def given_segments(test: JourneyTest, journey: Journey, wall: Wall, segments: Mapping[str, Condition]) -> tuple[str, ...]:
-    """The segment of the entry, where the person belongs to it from the start on or no file defines it: that is the start."""
-    if not isinstance(journey.entry, EntryBySegment):
-        return ()
-    if journey.entry.segment_entered not in segments:
-        return (journey.entry.segment_entered,)
-    events = [
-        EventFact(str(position), past.event, _past_instant(past, wall), past.properties)
-        for position, past in enumerate(test.person.events)
-    ]
-    members = frozenset(test.person.segments)
-    for _ in segments:
-        person = Asked(test.person.traits, events, members)
-        members |= {key for key, condition in segments.items() if evaluate(condition, person, wall.start).matches}
-    return (journey.entry.segment_entered,) if journey.entry.segment_entered in members else ()
+def entry_segment(journey: Journey) -> tuple[str, ...]:
+    """The segment by which the journey is entered: whoever belongs to it at the start enters it then."""
+    return (journey.entry.segment_entered,) if isinstance(journey.entry, EntryBySegment) else ()
 
 
 def _person(person: PersonGiven, wall: Wall) -> Person:
@@ -123,14 +110,14 @@ def _consents(consents: Mapping[str, bool | tuple[played.ChannelName, ...]]) -> 
     )
 
 
-def _entry(test: JourneyTest, journey: Journey, wall: Wall, given: Sequence[str]) -> list[played.AnyHappening]:
+def _entry(test: JourneyTest, journey: Journey, wall: Wall, segments: Container[str]) -> list[played.AnyHappening]:
     entry = journey.entry
     match entry:
         case EntryByEvent():
             return [played.EventHappens(at=wall.start, event=entry.event, properties=test.entry.properties)]
         case EntryBySegment():
             segment = entry.segment_entered
-            return [played.SegmentEntered(at=wall.start, segment_entered=segment)] if segment in given else []
+            return [] if segment in segments else [played.SegmentEntered(at=wall.start, segment_entered=segment)]
         case EntryByApi():
             return [played.Enrolled(at=wall.start, enrol=Enrols(properties=test.entry.properties))]
         case EntryBySchedule():

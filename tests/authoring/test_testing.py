@@ -182,6 +182,21 @@ def test_entry_by_a_segment_of_the_folder_comes_with_the_start_or_when_its_condi
     assert problems(shop, expect={"enters": False}) == []
 
 
+def test_a_membership_by_which_the_person_entered_ends_when_its_condition_no_longer_holds(shop: Shop) -> None:
+    shop.write("journeys", {**WELCOME, "entry": {"segment_entered": "vip"}, "exit_when": [{"segment_left": "vip"}]})
+    poor = [{"after": "PT3H", "traits": {"spent": 0}}]
+    ends = {"messages": [{"step": "hello"}], "ends": {"reason": "exit", "after": "PT3H"}}
+    assert problems(shop, person={"traits": {"spent": 150}}, happenings=poor, expect=ends) == []
+
+
+def test_a_segment_that_no_file_defines_is_entered_at_the_start_and_left_when_the_test_says_so(shop: Shop) -> None:
+    shop.write("journeys", {**WELCOME, "entry": {"segment_entered": "elsewhere"}, "exit_when": [{"segment_left": "elsewhere"}]})
+    left = [{"after": "PT3H", "segment_left": "elsewhere"}]
+    shop.write_tests(a_test(happenings=left, expect={"messages": [{"step": "hello"}], "ends": {"after": "PT3H"}}))
+    answer = reis("test", shop.path, "--format", "json")
+    assert [each["problems"] for each in answer.json["tests"]] == [[]]
+
+
 def test_past_events_count_for_conditions_and_computed_traits_are_worked_out_from_them(shop: Shop) -> None:
     shop.write("segments", {**VIP, "condition": {"event": "Order", "within": "P30D", "count": {"gte": 2}}})
     orders = [{"event": "Order", "before": "P3D"}, {"event": "Order", "at": "2026-03-01T09:00"}]

@@ -60,6 +60,13 @@ def test_people_enter_spread_over_the_span_and_the_numbers_add_up(shop: Shop, pe
     assert reis(*call, "--over", "PT10H").json == answer
 
 
+def test_by_a_segment_of_the_folder_only_those_enter_who_belong_to_it(shop: Shop, people: Path) -> None:
+    shop.write("journeys", {**WELCOME, "entry": {"segment_entered": "vip"}})
+    call = ("simulate", shop.path, "welcome", "--people-file", people, "--start", "2026-05-04T09:00:00Z", "--format", "json")
+    report = reis(*call).json["report"]
+    assert (report["people"], report["entered"]) == (PEOPLE, 5)
+
+
 def test_at_most_so_many_people_and_until_then(shop: Shop, people: Path) -> None:
     call = ("simulate", shop.path, "welcome", "--people-file", people, "--start", "2026-05-04T09:00:00Z", "--format", "json")
     report = reis(*call, "--people", "6", "--until", "PT12H", "--over", "PT0S").json["report"]

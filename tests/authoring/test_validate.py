@@ -67,6 +67,15 @@ def test_a_marketing_template_is_never_sent_as_transactional(shop: Shop) -> None
     assert sum("never goes out as transactional" in each["message"] for each in found(shop)) == 3
 
 
+def test_a_computed_trait_that_no_file_defines_and_a_bad_template_of_a_call_are_told(shop: Shop) -> None:
+    wait = {"id": "out", "type": "wait", "until": {"ref": "profile.computed.runs_out"}}
+    call = {"id": "ask", "type": "call", "url": "https://shop.example/{{ results.ask.stauts }}"}
+    shop.write("journeys", {**WELCOME, "steps": [wait, call]})
+    told = " ".join(each["message"] for each in found(shop))
+    assert "runs_out" in told
+    assert "results.ask.stauts leads nowhere" in told
+
+
 def test_segments_that_rest_on_each_other_are_refused(shop: Shop) -> None:
     shop.write("segments", {**VIP, "condition": {"segment": "best"}})
     shop.write("segments", {"key": "best", "name": "Best", "condition": {"not": {"segment": "vip"}}})
@@ -110,6 +119,8 @@ def test_a_file_with_another_name_than_its_key_is_a_warning_which_only_strict_re
         ({"splits": {"kind": "vip"}}, "$.tests[0].splits.kind", "there is no split 'kind'"),
         ({"expect": {"messages": [{"step": "tipps"}]}}, "$.tests[0].expect.messages[0].step", "there is no send step 'tipps'"),
         ({"expect": {"path": {"kind": "vpi"}}}, "$.tests[0].expect.path.kind", "there is no path 'vpi'"),
+        ({"person": {"segments": ["vip"]}}, "$.tests[0].person.segments[0]", "is worked out from its file"),
+        ({"happenings": [{"after": "P1D", "segment_left": "vip"}]}, "$.tests[0].happenings[0]", "is worked out from its file"),
         ({"happenings": [{"event": "Order Completed"}]}, "$.tests[0].happenings[0]", "says not when"),
         ({"happenings": [{"after": "P1D", "evnet": "X"}]}, "$.tests[0].happenings[0]", "needs one of the keys"),
         ({"start": "tomorrow"}, "$.tests[0].start", "is no date"),

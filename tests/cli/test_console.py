@@ -23,7 +23,10 @@ async def _reis(*arguments: str, data_dir: Path) -> tuple[int, str, str]:
 async def test_the_help_names_the_commands_of_every_room(tmp_path: Path) -> None:
     code, out, _ = await _reis("--help", data_dir=tmp_path)
     assert code == 0
-    for command in ("up", "run", "migrate", "keys", "publish", "demo"):
+    for command in (
+        *("up", "run", "migrate", "keys", "demo", "validate", "schema", "test", "simulate", "backtest"),
+        *("plan", "apply", "export", "publish", "explain"),
+    ):
         assert f" {command} " in out
 
 
