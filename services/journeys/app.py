@@ -18,35 +18,35 @@ from infra.outbound import Outbound
 from infra.service import create_service, serve
 from infra.settings import Settings
 from infra.temporal import connect
-from services.journeys.admitter import Admitter
-from services.journeys.asking import Asker
-from services.journeys.backfilling import Backfiller
-from services.journeys.caller import Caller
-from services.journeys.carrying import Carrier
-from services.journeys.cases import FactFinder
-from services.journeys.cohort_keeper import CohortKeeper
-from services.journeys.deciding import Decider
+from services.journeys.cohorts.backfilling import Backfiller
+from services.journeys.cohorts.carrying import Carrier
+from services.journeys.cohorts.gathering import Gatherer
+from services.journeys.cohorts.keeping import CohortKeeper
+from services.journeys.cohorts.scheduling import Scheduler
 from services.journeys.deliverer import Deliverer
 from services.journeys.endpoints import definition_routes, reading_routes, worker_routes
 from services.journeys.endpoints.cohorts import cohort_routes
 from services.journeys.endpoints.explaining import explaining_routes
 from services.journeys.endpoints.health import health_routes
-from services.journeys.enrolling import Enroller
+from services.journeys.entry.admitter import Admitter
+from services.journeys.entry.asking import Asker
+from services.journeys.entry.enrolling import Enroller
 from services.journeys.explaining import Explainer
 from services.journeys.explaining.witnesses import Witnesses
-from services.journeys.gathering import Gatherer
-from services.journeys.lifecycle import Lifecycle
-from services.journeys.looking_back import CriteriaLookBack
+from services.journeys.lifecycle.changes import Lifecycle
+from services.journeys.lifecycle.versions import Versions
 from services.journeys.reconciling import Reconciler
 from services.journeys.reconciling.reconciler import EVERY_SECONDS, GRACE
-from services.journeys.requests import Secrets
-from services.journeys.results import Results
 from services.journeys.routing import ProfileRoute, ReceiptRoute, SegmentRoute
-from services.journeys.scheduling import Scheduler
-from services.journeys.steps import Steps
-from services.journeys.versions import Versions
-from services.journeys.waits import WaitDecider
-from services.journeys.watching import Watcher
+from services.journeys.steps.caller import Caller
+from services.journeys.steps.cases import FactFinder
+from services.journeys.steps.deciding import Decider
+from services.journeys.steps.performing import Steps
+from services.journeys.steps.requests import Secrets
+from services.journeys.steps.results import Results
+from services.journeys.waits.deciding import WaitDecider
+from services.journeys.waits.looking_back import CriteriaLookBack
+from services.journeys.waits.watching import Watcher
 from services.journeys.world import World
 
 _READER = "journeys"

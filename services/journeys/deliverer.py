@@ -34,8 +34,8 @@ from contracts.journeys import (
 from infra.db import Database
 from infra.errors import CallFailed
 from services.journeys import outgoing
-from services.journeys.looking_back import CriteriaLookBack
 from services.journeys.outgoing import Outgoing
+from services.journeys.waits.looking_back import CriteriaLookBack
 
 log = structlog.get_logger(__name__)
 

@@ -14,9 +14,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.journeys import StepItem
 from services.journeys import places
-from services.journeys.awaiting import Parent
 from services.journeys.outgoing import Outgoing
-from services.journeys.results import answer
+from services.journeys.steps.awaiting import Parent
+from services.journeys.steps.results import answer
 
 Key = tuple[UUID, str, int]
 

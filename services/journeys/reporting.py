@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from infra.clock import Clock
 from infra.errors import NotFound
 from services.journeys.lateness import LAST_HOUR, Lateness, recent_lateness
-from services.journeys.states import state_view
+from services.journeys.lifecycle.states import state_view
 
 
 class StepCount(BaseModel):

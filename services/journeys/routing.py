@@ -21,15 +21,15 @@ from contracts.segments import (
 from infra.clock import Clock
 from journeys import Journey
 from journeys.model import EntryByEvent, EntryBySegment
-from services.journeys.entering import Entrant, enter
-from services.journeys.facts import bare_fact, event_fact, receipt_fact
-from services.journeys.listeners import Source
-from services.journeys.matching import Fact, Matcher, Met, record
+from services.journeys.entry.entering import Entrant, enter
+from services.journeys.lifecycle.versions import Versions
 from services.journeys.merging import merge, survivors
 from services.journeys.outgoing import Outgoing
-from services.journeys.precedence import undoubted
-from services.journeys.versions import Versions
-from services.journeys.watches import ANYTHING, TRAITS, stir, stir_all
+from services.journeys.steps.facts import bare_fact, event_fact, receipt_fact
+from services.journeys.waits.listeners import Source
+from services.journeys.waits.matching import Fact, Matcher, Met, record
+from services.journeys.waits.precedence import undoubted
+from services.journeys.waits.watches import ANYTHING, TRAITS, stir, stir_all
 
 Write = Callable[[AsyncSession], Awaitable[None]]
 Deliver = Callable[[Sequence[Outgoing]], None]

@@ -69,7 +69,8 @@ class EnrolmentRow(Base, table=True):
     `parent_*` is the step of another enrolment that waits for this one's end.
     `asked` are the values that `only_if` was answered with, `begins_at` is its place under the journey's cap per hour.
     `carried`: its cohort takes it through its first steps, and it has no workflow yet. `moving` is where a migration or a
-    person wants it: it goes there when its workflow asks next (see moving.py). `late` is as a decision's: its last wait ended by time so many seconds before it ended.
+    person wants it: it goes there when its workflow asks next. `late` is as a decision's: its last wait ended by time so many
+    seconds before it ended.
     """
 
     __tablename__ = "enrolment"

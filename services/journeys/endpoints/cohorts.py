@@ -12,11 +12,11 @@ from contracts.journeys import BackfillRequest, CohortProgress
 from infra.auth import Caller, Scope, requires
 from infra.clock import Clock
 from infra.db import Database
-from services.journeys import cohorts
-from services.journeys.auditing import note
-from services.journeys.backfilling import Backfill, Backfiller
-from services.journeys.cohorts import Cohort, State
-from services.journeys.gathering import Gatherer
+from services.journeys.cohorts import store as cohorts
+from services.journeys.cohorts.backfilling import Backfill, Backfiller
+from services.journeys.cohorts.gathering import Gatherer
+from services.journeys.cohorts.store import Cohort, State
+from services.journeys.lifecycle.auditing import note
 
 
 def cohort_routes(

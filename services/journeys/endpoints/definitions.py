@@ -11,9 +11,9 @@ from infra.clock import Clock
 from infra.db import Database
 from infra.errors import NotFound
 from journeys import journey_schema
-from services.journeys import listing
-from services.journeys.listing import JourneySummary
-from services.journeys.versions import Version, Versions
+from services.journeys.lifecycle import listing
+from services.journeys.lifecycle.listing import JourneySummary
+from services.journeys.lifecycle.versions import Version, Versions
 from services.journeys.world import World
 
 

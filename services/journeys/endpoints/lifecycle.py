@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from infra.auth import Caller, Scope, requires
 from infra.db import Database
-from services.journeys import auditing, listing
-from services.journeys.auditing import AuditEntry
-from services.journeys.drafting import Draft, Drafts
-from services.journeys.listing import VersionSummary
-from services.journeys.states import Change, States, StateView
-from services.journeys.versions import Version
+from services.journeys.lifecycle import auditing, listing
+from services.journeys.lifecycle.auditing import AuditEntry
+from services.journeys.lifecycle.drafting import Draft, Drafts
+from services.journeys.lifecycle.listing import VersionSummary
+from services.journeys.lifecycle.states import Change, States, StateView
+from services.journeys.lifecycle.versions import Version
 
 _WRITE = requires(Scope.JOURNEYS_WRITE)
 _READ = requires(Scope.JOURNEYS_READ)

@@ -9,10 +9,10 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from infra.auth import Caller, Scope, requires
-from services.journeys.by_hand import ByHand, Done
-from services.journeys.migration_plans import MigrationRequest
-from services.journeys.migrations_desk import MigrationsDesk, MigrationView
-from services.journeys.previewing import Preview
+from services.journeys.moves.by_hand import ByHand, Done
+from services.journeys.moves.migration_plans import MigrationRequest
+from services.journeys.moves.migrations_desk import MigrationsDesk, MigrationView
+from services.journeys.moves.previewing import Preview
 
 _WRITE = requires(Scope.JOURNEYS_WRITE)
 _READ = requires(Scope.JOURNEYS_READ)
@@ -67,7 +67,7 @@ def move_routes(desk: MigrationsDesk, by_hand: ByHand) -> APIRouter:
 
     @router.post("/v1/enrolments/{enrolment_id}/move", summary="Move one enrolment to a step", tags=["enrolments"])
     async def move(caller: Annotated[Caller, _WRITE], enrolment_id: UUID, body: MoveRequest) -> Done:
-        """Of its version. What it waits for is over; what was sent stays sent, and comes again where the way leads there again."""
+        """Of its version. What it waits for is over; what was sent stays sent, and comes again if the way leads there again."""
         return await by_hand.move(enrolment_id, body.step, who=caller.name, why=body.why)
 
     @router.post("/v1/enrolments/{enrolment_id}/end", summary="End one enrolment", tags=["enrolments"])

@@ -12,7 +12,7 @@ from infra.auth import Caller, Scope, requires
 from infra.clock import Clock
 from infra.db import Database
 from services.journeys import reporting
-from services.journeys.enrolling import Enrolled, Enroller
+from services.journeys.entry.enrolling import Enrolled, Enroller
 from services.journeys.reporting import EnrolmentView, Refusal, Stats, Story
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from contracts.journeys import FinishItems, StepItems
 from infra.auth import Caller, Scope, requires
 from journeys.outcome import StepResults
-from services.journeys.steps import Steps
+from services.journeys.steps.performing import Steps
 
 
 def worker_routes(steps: Steps) -> APIRouter:

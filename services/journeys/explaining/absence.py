@@ -18,7 +18,7 @@ from services.journeys.explaining.model import Finding
 from services.journeys.explaining.register import JourneyPast
 from services.journeys.explaining.sentences import instant
 from services.journeys.explaining.witnesses import Witnesses
-from services.journeys.versions import Versions
+from services.journeys.lifecycle.versions import Versions
 
 _SHOWN = 5
 _CLOSED = {"draining": "draining", "archived": "archived", "draft": "not_published"}

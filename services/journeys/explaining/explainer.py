@@ -14,7 +14,7 @@ from services.journeys.explaining.model import EnrolmentStory, Explanation, Find
 from services.journeys.explaining.register import JourneyPast
 from services.journeys.explaining.stories import stories, with_messages
 from services.journeys.explaining.witnesses import Witnesses
-from services.journeys.versions import Versions
+from services.journeys.lifecycle.versions import Versions
 
 
 class Explainer:

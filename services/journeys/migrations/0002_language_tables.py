@@ -7,7 +7,7 @@ import sqlmodel.sql.sqltypes
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "913b00b91f77"
+revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None

@@ -22,7 +22,7 @@ from services.journeys.outgoing import Outgoing, write
 from services.journeys.reconciling.counting import count
 from services.journeys.reconciling.runs import Run
 from services.journeys.reconciling.suspects import Suspect, clear, look
-from services.journeys.steps import Steps
+from services.journeys.steps.performing import Steps
 
 
 class Mender:

@@ -12,13 +12,13 @@ from temporalio.client import Client
 
 from infra.clock import Clock
 from infra.db import Database
+from services.journeys.lifecycle.pacing import Pace
 from services.journeys.outgoing import Outgoing
-from services.journeys.pacing import Pace
 from services.journeys.reconciling import suspects
 from services.journeys.reconciling.mending import Mender, overdue_before
 from services.journeys.reconciling.runs import Runs
 from services.journeys.reconciling.sweeping import Sweeper
-from services.journeys.steps import Steps
+from services.journeys.steps.performing import Steps
 
 log = structlog.get_logger(__name__)
 

@@ -16,7 +16,7 @@ from services.journeys.outgoing import Outgoing
 from services.journeys.reconciling.counting import count
 from services.journeys.reconciling.runs import Runs
 from services.journeys.reconciling.suspects import doubt
-from services.journeys.results import Answer, answer
+from services.journeys.steps.results import Answer, answer
 
 _FIRST = UUID(int=0)
 _PLACES = text(

@@ -17,18 +17,18 @@ from contracts.profiles import EVENT_TRACKED, TrackedEvent
 from infra.clock import Clock
 from infra.db import Database
 from journeys.outcome import ServiceOutcome
-from services.journeys.asking import Asker
-from services.journeys.cases import FactFinder
-from services.journeys.deciding import Decider
-from services.journeys.enrolling import Enroller
-from services.journeys.lifecycle import Lifecycle
+from services.journeys.entry.asking import Asker
+from services.journeys.entry.enrolling import Enroller
+from services.journeys.lifecycle.changes import Lifecycle
+from services.journeys.lifecycle.versions import Versions
 from services.journeys.outgoing import Outgoing
-from services.journeys.requests import Secrets
-from services.journeys.results import Results
 from services.journeys.routing import ProfileRoute, ReceiptRoute, SegmentRoute
-from services.journeys.steps import Steps
-from services.journeys.versions import Versions
-from services.journeys.waits import WaitDecider
+from services.journeys.steps.cases import FactFinder
+from services.journeys.steps.deciding import Decider
+from services.journeys.steps.performing import Steps
+from services.journeys.steps.requests import Secrets
+from services.journeys.steps.results import Results
+from services.journeys.waits.deciding import WaitDecider
 from tests.services.journeys.neighbours import Neighbours
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

@@ -6,14 +6,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from contracts.journeys import CohortProgress
-from services.journeys import cohorts
-from services.journeys.admitter import Admitter
-from services.journeys.asking import Asker
-from services.journeys.backfilling import Backfiller
-from services.journeys.carrying import Carrier
-from services.journeys.cohorts import Cohort
-from services.journeys.gathering import Gatherer
-from services.journeys.scheduling import Scheduler
+from services.journeys.cohorts import store as cohorts
+from services.journeys.cohorts.backfilling import Backfiller
+from services.journeys.cohorts.carrying import Carrier
+from services.journeys.cohorts.gathering import Gatherer
+from services.journeys.cohorts.scheduling import Scheduler
+from services.journeys.cohorts.store import Cohort
+from services.journeys.entry.admitter import Admitter
+from services.journeys.entry.asking import Asker
 from tests.services.journeys.conftest import Service
 
 HOME = "Europe/Berlin"

@@ -15,9 +15,9 @@ from starlette.routing import Route
 
 from infra.egress import Allowed, EgressTransport
 from infra.outbound import Outbound
-from services.journeys.caller import Caller
 from services.journeys.outgoing import Outgoing
-from services.journeys.requests import Secrets
+from services.journeys.steps.caller import Caller
+from services.journeys.steps.requests import Secrets
 from tests.sandbox.support import Server
 from tests.services.journeys.conftest import Service
 

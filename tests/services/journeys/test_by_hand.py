@@ -7,7 +7,7 @@ import pytest
 from contracts.journeys import FinishItem
 from infra.errors import BadInput, Conflict, NotFound
 from journeys.outcome import Deferred, Done, Ended, Sleep
-from services.journeys import auditing
+from services.journeys.lifecycle import auditing
 from tests.services.journeys.conftest import Service
 
 LETTER = {"id": "letter", "type": "send", "template": "hello", "channels": ["email"]}

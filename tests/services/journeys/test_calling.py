@@ -12,8 +12,8 @@ from starlette.responses import Response
 
 from infra.errors import BadInput
 from journeys.outcome import Chose, Done, Match, Waiting
-from services.journeys.calls import LEASE
-from services.journeys.requests import Secrets
+from services.journeys.steps.calls import LEASE
+from services.journeys.steps.requests import Secrets
 from tests.services.journeys.conftest import Service
 from tests.services.journeys.partner import Calling, Partner, partner
 

@@ -7,8 +7,8 @@ import pytest
 from contracts.journeys import BackfillRequest
 from contracts.profiles import EVENT_TRACKED
 from infra.errors import BadInput, Conflict, Unavailable
-from services.journeys.backfilling import Backfill
-from services.journeys.cohorts import Cohort
+from services.journeys.cohorts.backfilling import Backfill
+from services.journeys.cohorts.store import Cohort
 from tests.services.journeys.conftest import Service
 from tests.services.journeys.crowds import Crowd
 

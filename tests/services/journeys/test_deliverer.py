@@ -27,8 +27,8 @@ from contracts.journeys import (
 )
 from services.journeys import outgoing
 from services.journeys.deliverer import MOST_IN_HAND, Deliverer, workflow_id
-from services.journeys.looking_back import CriteriaLookBack
 from services.journeys.outgoing import Outgoing
+from services.journeys.waits.looking_back import CriteriaLookBack
 from tests.services.journeys.conftest import Service
 
 

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from infra.errors import BadInput, Conflict
-from services.journeys.migration_plans import MigrationRequest
+from services.journeys.moves.migration_plans import MigrationRequest
 from tests.services.journeys.conftest import Service
 from tests.services.journeys.runs import Runs
 

@@ -10,9 +10,9 @@ import pytest
 from contracts.journeys import FinishItem
 from infra.errors import BadInput, Conflict
 from journeys.outcome import Deferred, Done, Ended, PastDue, Sleep, Waiting
-from services.journeys.looking_back import CriteriaLookBack
-from services.journeys.migration_plans import CohortRule, MigrationRequest
-from services.journeys.migrations_desk import MigrationView
+from services.journeys.moves.migration_plans import CohortRule, MigrationRequest
+from services.journeys.moves.migrations_desk import MigrationView
+from services.journeys.waits.looking_back import CriteriaLookBack
 from tests.services.journeys.conftest import Service
 
 FIRST = {"id": "first", "type": "send", "template": "hello", "channels": ["email"]}

@@ -11,10 +11,10 @@ from contracts.journeys import EnrolRequest, FinishItem
 from infra.errors import BadInput, Conflict
 from journeys.outcome import Deferred, Done, Ended, Moved, Sleep
 from services.journeys import reporting
+from services.journeys.lifecycle.pacing import Pace
+from services.journeys.lifecycle.resuming import Resumer
+from services.journeys.lifecycle.starting import Starter
 from services.journeys.outgoing import Outgoing
-from services.journeys.pacing import Pace
-from services.journeys.resuming import Resumer
-from services.journeys.starting import Starter
 from tests.services.journeys.conftest import Service
 
 LETTER = {"id": "letter", "type": "send", "template": "hello", "channels": ["email"]}

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from journeys.outcome import Match
-from services.journeys.looking_back import CriteriaLookBack
+from services.journeys.waits.looking_back import CriteriaLookBack
 from tests.services.journeys.conftest import Service
 from tests.services.journeys.watched import Watched, wait_for
 

@@ -20,17 +20,17 @@ from infra.db import Database
 from infra.feed.consumer import FeedConsumer
 from infra.http import ServiceClient
 from journeys.outcome import ServiceOutcome, Sleep, Waiting
-from services.journeys.cases import FactFinder
-from services.journeys.deciding import Decider
-from services.journeys.lifecycle import Lifecycle
+from services.journeys.lifecycle.changes import Lifecycle
+from services.journeys.lifecycle.versions import Versions
 from services.journeys.outgoing import Outgoing
-from services.journeys.requests import Secrets
-from services.journeys.results import Results
 from services.journeys.routing import ProfileRoute, SegmentRoute
-from services.journeys.steps import Steps
-from services.journeys.versions import Versions
-from services.journeys.waits import WaitDecider
-from services.journeys.watching import Watcher
+from services.journeys.steps.cases import FactFinder
+from services.journeys.steps.deciding import Decider
+from services.journeys.steps.performing import Steps
+from services.journeys.steps.requests import Secrets
+from services.journeys.steps.results import Results
+from services.journeys.waits.deciding import WaitDecider
+from services.journeys.waits.watching import Watcher
 from services.journeys.world import World
 from services.profiles.app import create_app as create_profiles
 from services.segments.app import create_app as create_segments

@@ -11,7 +11,7 @@ from contracts.segments import SEGMENT_ENTERED, SEGMENT_LEFT, MembershipChange
 from infra.clock import Clock
 from journeys.outcome import Waiting
 from services.journeys.outgoing import Outgoing
-from services.journeys.watching import Watcher
+from services.journeys.waits.watching import Watcher
 from tests.services.journeys.conftest import Service
 
 CAME = {"id": "came", "event": "Attended", "steps": []}

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from pydantic import JsonValue
+
 from tests.services.segments.shop import Segments
 from tests.services.segments.test_questions import somebody
 
-GOLD = {"trait": "plan", "eq": "gold"}
+GOLD: JsonValue = {"trait": "plan", "eq": "gold"}
 
 
 async def page(segments: Segments, **query: Any) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Many people who enter together: back-fills and occurrences of schedules."""

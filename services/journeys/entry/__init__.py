@@ -1,0 +1,1 @@
+"""Who enters: triggers, rules, caps, and what is asked before."""

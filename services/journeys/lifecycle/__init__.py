@@ -1,0 +1,1 @@
+"""Versions and states of journeys, from draft to archive, and who changed what."""

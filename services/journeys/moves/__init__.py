@@ -1,0 +1,1 @@
+"""People on their way to another version or step: migrations, and moves by hand."""

@@ -1,0 +1,183 @@
+"""Migrations: bringing people of older versions to another one. A durable, paced job that can be taken up, and cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from infra.clock import Clock
+from infra.db import Database
+from services.journeys.enrolments import Enrolment
+from services.journeys.lifecycle.auditing import note
+from services.journeys.lifecycle.pacing import Pace
+from services.journeys.lifecycle.versions import Versions
+from services.journeys.moves.destinations import Wish
+from services.journeys.moves.migration_plans import MigrationPlan
+from services.journeys.moves.transferring import new_criteria
+from services.journeys.moves.wishes import want
+from services.journeys.outgoing import Outgoing
+from services.journeys.stopping import stop
+from services.journeys.world import World
+
+_JOB = text(
+    "SELECT id, journey, target, plan, after, created_by FROM migration WHERE state = 'running' ORDER BY created_at, id "
+    "LIMIT 1 FOR UPDATE SKIP LOCKED"
+)
+_NEXT = text(
+    "SELECT e.id, e.journey, e.version, e.profile_id, e.entry, e.position, e.entered_at, e.state, e.reason, e.start_at, "
+    "e.goal_at, p.step FROM enrolment e LEFT JOIN place p ON p.enrolment_id = e.id "
+    "WHERE e.journey = :journey AND e.version = ANY(:sources) AND e.state = 'running' AND e.moving IS NULL "
+    "AND (CAST(:after AS uuid) IS NULL OR e.id > :after) ORDER BY e.id LIMIT :limit"
+)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What a batch of people comes to."""
+
+    moving: dict[UUID, Wish] = field(default_factory=dict)
+    ending: list[UUID] = field(default_factory=list)
+    held: list[Any] = field(default_factory=list)
+    stayed: int = 0
+
+
+class Migrator:
+    """Takes the oldest migration that runs on by a batch. A batch is one transaction with the cursor of the job."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        versions: Versions,
+        world: World,
+        clock: Clock,
+        pace: Pace,
+        deliver: Callable[[Sequence[Outgoing]], None],
+    ) -> None:
+        self._database = database
+        self._versions = versions
+        self._world = world
+        self._clock = clock
+        self._pace = pace
+        self._deliver = deliver
+
+    async def step(self) -> bool:
+        """Deals with as many as the pace allows; answers whether there may be more to do."""
+        async with self._database.read() as session:
+            found = await session.execute(text("SELECT DISTINCT state FROM migration WHERE state IN ('running', 'finishing')"))
+            states = {row[0] for row in found.all()}
+        if "finishing" in states:
+            await self._finish()
+        if "running" not in states:
+            return False
+        traits = await self._traits_of_held()
+        async with self._database.begin() as session:
+            allowed = await self._pace.allowed(session)
+            job = (await session.execute(_JOB)).first() if allowed else None
+            if job is None:
+                return True
+            rows = (await session.execute(_NEXT, _batch_of(job) | {"limit": allowed})).all()
+            if not rows:
+                return await self._told_all(session, job)
+            written = await self._deal_with(session, job, rows, traits)
+            await self._pace.took(session, len(rows))
+        self._deliver(written)
+        return True
+
+    async def _traits_of_held(self) -> dict[UUID, dict[str, Any]]:
+        """Of those who have not begun: they are moved on the spot, and their new criteria may look at traits."""
+        async with self._database.read() as session:
+            job = (await session.execute(text(_JOB.text.partition(" FOR UPDATE")[0]))).first()
+            rows = (await session.execute(_NEXT, _batch_of(job) | {"limit": self._pace.slice})).all() if job else []
+        found: dict[UUID, dict[str, Any]] = {}
+        for row in rows:
+            if row.start_at is not None:
+                profile = await self._world.profile(row.profile_id)
+                found[row.id] = dict(profile.traits) if profile else {}
+        return found
+
+    async def _deal_with(
+        self, session: AsyncSession, job: Any, rows: Sequence[Any], traits: dict[UUID, dict[str, Any]]
+    ) -> list[Outgoing]:
+        now = self._clock.now()
+        plan = MigrationPlan.model_validate(job.plan)
+        batch = _Batch()
+        for row in rows:
+            match plan.action(row.step, row.id, row.entered_at):
+                case "stay":
+                    batch.stayed += 1
+                case "exit":
+                    batch.ending.append(row.id)
+                case "map" if row.id in traits:
+                    batch.held.append(row)
+                case "map":
+                    batch.moving[row.id] = Wish(to=job.target, mapping=plan.mapping, migration=job.id, who=job.created_by)
+        ended, written = await stop(session, batch.ending, "migrated", now)
+        written += await want(session, batch.moving)
+        there = await self._versions.journey(job.target, session)
+        moved = 0
+        for row in batch.held:
+            still = await session.execute(
+                text("UPDATE enrolment SET version = :to WHERE id = :id AND state = 'running' AND start_at IS NOT NULL"),
+                {"to": job.target, "id": row.id},
+            )
+            if still.rowcount:  # type: ignore[attr-defined]
+                enrolment = Enrolment(*row[:9])
+                await new_criteria(session, enrolment, there, traits[row.id], now, goal=row.goal_at is None)
+                moved += 1
+            else:  # started meanwhile
+                written += await want(
+                    session, {row.id: Wish(to=job.target, mapping=plan.mapping, migration=job.id, who=job.created_by)}
+                )
+        held = [row.id for row in batch.held]
+        detail = {"to_version": job.target, "migration": str(job.id)}
+        await note(session, at=now, who=job.created_by, action="migrate", journey=job.journey, enrolments=held, detail=detail)
+        await session.execute(
+            text(
+                "UPDATE migration SET after = :after, stayed = stayed + :stayed, ended = ended + :ended, moved = moved + :moved "
+                "WHERE id = :id"
+            ),
+            {"after": rows[-1].id, "stayed": batch.stayed, "ended": len(ended), "moved": moved, "id": job.id},
+        )
+        return written
+
+    async def _told_all(self, session: AsyncSession, job: Any) -> bool:
+        """Everybody is dealt with; it is done when those who were told to move have done so."""
+        await session.execute(text("UPDATE migration SET state = 'finishing' WHERE id = :id"), {"id": job.id})
+        return True
+
+    async def _finish(self) -> None:
+        async with self._database.begin() as session:
+            jobs = await session.execute(
+                text("SELECT id, journey FROM migration WHERE state = 'finishing' FOR UPDATE SKIP LOCKED")
+            )
+            for job in jobs.all():
+                if await on_their_way(session, job.id):
+                    continue
+                now = self._clock.now()
+                await session.execute(
+                    text("UPDATE migration SET state = 'done', ended_at = :now WHERE id = :id"), {"now": now, "id": job.id}
+                )
+                detail = {"migration": str(job.id)}
+                await note(session, at=now, who="reis", action="migration done", journey=job.journey, detail=detail)
+
+
+async def on_their_way(session: AsyncSession, migration: UUID) -> int:
+    """How many people a migration has told to move who have not moved yet."""
+    rows = await session.execute(
+        text(
+            "SELECT count(*) FROM enrolment WHERE moving->>'migration' = CAST(:id AS text) AND moving->'sent' = 'null' "
+            "AND moving IS NOT NULL AND state = 'running'"
+        ),
+        {"id": str(migration)},
+    )
+    return int(rows.scalar_one())
+
+
+def _batch_of(job: Any) -> dict[str, Any]:
+    return {"journey": job.journey, "sources": job.plan["sources"], "after": job.after}

@@ -1,0 +1,187 @@
+"""Moving an enrolment to another version or step. It goes when its workflow asks the next time: then nothing of it is under way.
+
+Whoever wants it moved writes a `Wish` and has the workflow ask. At that question the step and visit are known for certain, so
+no decision can be made twice, or in a version that the workflow is not in. From the answer until the workflow begins anew in
+the other version, every question is answered by waiting for the move.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from uuid import uuid4
+
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from contracts.journeys import MoveSignal, StepItem
+from infra.clock import Clock
+from infra.db import Database
+from journeys import Journey
+from journeys.model import Wait, WaitFor
+from journeys.outcome import Deferred, Ended, ServiceOutcome
+from services.journeys.enrolments import Decision, Enrolment, Key, Known
+from services.journeys.lifecycle.versions import Versions
+from services.journeys.moves.destinations import Destination, Sent, Wish
+from services.journeys.moves.transferring import Transfer, transfer
+from services.journeys.outgoing import Outgoing, write
+from services.journeys.steps.cases import Case
+from services.journeys.steps.rulings import Ruling
+from services.journeys.stopping import stop
+from services.journeys.waits.deciding import WaitDecider
+from services.journeys.waits.matching import matched
+from services.journeys.world import World
+
+# Real time; the signal comes long before.
+_ASK_AGAIN = timedelta(seconds=30)
+_WAITS = frozenset({"sleep", "waiting"})
+
+
+class Mover:
+    """Answers for enrolments that are to move."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        versions: Versions,
+        waits: WaitDecider,
+        world: World,
+        clock: Clock,
+        deliver: Callable[[Sequence[Outgoing]], None],
+    ) -> None:
+        self._database = database
+        self._versions = versions
+        self._waits = waits
+        self._world = world
+        self._clock = clock
+        self._deliver = deliver
+
+    async def __call__(self, items: Sequence[StepItem], known: Known) -> dict[Key, ServiceOutcome | BaseException]:
+        """Answers for the questions that are not to be decided now; an error where something did not answer.
+
+        Only workflows are moved: whoever asks for somebody that has none yet does not say which version it is in.
+        """
+        asking: dict[Key, tuple[StepItem, Enrolment, Wish]] = {}
+        for item in items:
+            enrolment = known.enrolments.get(item.enrolment_id)
+            if (
+                enrolment is not None
+                and enrolment.state == "running"
+                and enrolment.moving is not None
+                and item.journey is not None
+            ):
+                wish = Wish.model_validate(enrolment.moving)
+                asking[item.enrolment_id, item.step, item.visit] = (item, enrolment, wish)
+        answers = await asyncio.gather(
+            *(self._answer(*asked, known.decisions.get(key)) for key, asked in asking.items()), return_exceptions=True
+        )
+        return {key: answer for key, answer in zip(asking, answers, strict=True) if answer is not None}
+
+    async def _answer(self, item: StepItem, enrolment: Enrolment, wish: Wish, decision: Decision | None) -> ServiceOutcome | None:
+        if wish.sent is not None:
+            return await self._told(item, enrolment, wish, wish.sent)
+        if decision is not None and not await self._still_waits(decision):
+            return None
+        here = await self._versions.journey(enrolment.version)
+        there = await self._versions.journey(wish.to)
+        match (destination := Destination.of(wish, here, there, item.step)).kind:
+            case "nowhere":
+                return None
+            case "exit":
+                return await self._exit(enrolment, wish)
+            case "stay" | "go":
+                return await self._move(item, enrolment, wish, destination, there, decision)
+
+    async def _told(self, item: StepItem, enrolment: Enrolment, wish: Wish, sent: Sent) -> ServiceOutcome | None:
+        """None once the workflow has begun anew; until then it waits for the signal."""
+        arrived = item.journey == wish.to and (sent.step is None or item.visit > sent.offset)
+        async with self._database.begin() as session:
+            if arrived:
+                await session.execute(
+                    text("UPDATE enrolment SET moving = NULL WHERE id = :id AND moving->'sent'->>'request' = :request"),
+                    {"id": enrolment.id, "request": sent.request},
+                )
+                return None
+            written = await write(session, [move_signal(enrolment, wish.to, sent)])
+        self._deliver(written)
+        return self._wait_for_it()
+
+    async def _still_waits(self, decision: Decision) -> bool:
+        """Whether the enrolment stands there. What is over is answered as it was decided, and leads on to another step."""
+        now = self._clock.now()
+        if decision.outcome["kind"] not in _WAITS or (decision.deadline is not None and decision.deadline <= now):
+            return False
+        async with self._database.read() as session:
+            return not await matched(session, [decision.key])
+
+    async def _exit(self, enrolment: Enrolment, wish: Wish) -> ServiceOutcome:
+        async with self._database.begin() as session:
+            stopped, written = await stop(session, [enrolment.id], "migrated", self._clock.now())
+            if stopped and wish.migration is not None:
+                await count(session, wish, "ended")
+        self._deliver(written)
+        return Ended(reason="ended")
+
+    async def _move(
+        self,
+        item: StepItem,
+        enrolment: Enrolment,
+        wish: Wish,
+        destination: Destination,
+        there: Journey,
+        decision: Decision | None,
+    ) -> ServiceOutcome:
+        profile = await self._world.profile(enrolment.profile_id)
+        retimed = None
+        if destination.kind == "stay" and decision is not None:
+            retimed = await self._retimed(item, enrolment, there, decision)
+        change = Transfer(
+            enrolment=enrolment,
+            there=there,
+            wish=wish,
+            step=item.step,
+            visit=item.visit,
+            target=destination.step if destination.kind == "go" else None,
+            traits=profile.traits if profile else {},
+            retimed=retimed,
+            was=decision,
+            request=f"move:{uuid4()}",
+        )
+        async with self._database.begin() as session:
+            written = await transfer(session, change, self._clock.now())
+            if written is not None and wish.migration is not None:
+                await count(session, wish, "moved")
+        self._deliver(written or [])
+        return self._wait_for_it()
+
+    async def _retimed(self, item: StepItem, enrolment: Enrolment, there: Journey, decision: Decision) -> Ruling | None:
+        """The wait under way as the other version has it, counted from when it was entered."""
+        step = there.index.steps[item.step]
+        case = Case(enrolment, there, step, item.visit, enrolment.entry, enrolment.entry, enrolment.position, decision.at)
+        match step:
+            case Wait():
+                return await self._waits.wait(case, step, entered_at=decision.at)
+            case WaitFor():
+                return await self._waits.wait_for(case, step, entered_at=decision.at)
+            case _:
+                return None
+
+    def _wait_for_it(self) -> Deferred:
+        return Deferred(wake_at=self._clock.real_now() + _ASK_AGAIN)
+
+
+def move_signal(enrolment: Enrolment, to: str, sent: Sent) -> Outgoing:
+    """What makes a workflow begin anew; Temporal takes the same request once."""
+    body = MoveSignal(journey=to, step=sent.step, offset=sent.offset).model_dump(mode="json")
+    return Outgoing(enrolment.id, enrolment.journey, "move", body, sent.request)
+
+
+async def count(session: AsyncSession, wish: Wish, what: str) -> None:
+    """One more person that a migration has dealt with."""
+    column = {"moved": "moved", "ended": "ended"}[what]
+    await session.execute(
+        text(f"UPDATE migration SET {column} = {column} + 1 WHERE id = :id"),
+        {"id": wish.migration},
+    )

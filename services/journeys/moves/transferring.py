@@ -1,0 +1,153 @@
+"""The transaction in which an enrolment changes its version or step: criteria, waits, offset, the signal and the audit entry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import orjson
+from pydantic import JsonValue
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from contracts.journeys import MoveSignal
+from journeys import Journey
+from services.journeys import places
+from services.journeys.enrolments import Decision, Enrolment, forget_waits
+from services.journeys.lifecycle.auditing import note
+from services.journeys.moves.destinations import Sent, Wish
+from services.journeys.outgoing import Outgoing, write
+from services.journeys.steps.facts import traits_context
+from services.journeys.steps.rulings import Ruling
+from services.journeys.waits import watches
+from services.journeys.waits.listeners import for_enrolment, register
+from services.journeys.waits.looking_back import TRAITS_ONLY
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A move from `step` and `visit` to `target` (None: it stays there) in `there`.
+
+    `retimed` is the wait under way as the other version has it, `was` what it was before.
+    """
+
+    enrolment: Enrolment
+    there: Journey
+    wish: Wish
+    step: str
+    visit: int
+    target: str | None
+    traits: dict[str, JsonValue]
+    retimed: Ruling | None
+    was: Decision | None
+    request: str
+
+
+async def transfer(session: AsyncSession, change: Transfer, now: datetime) -> list[Outgoing] | None:
+    """Carries it out; answers what to tell Temporal, None where the enrolment or the wish is not what it was."""
+    enrolment, wish = change.enrolment, change.wish
+    row = (
+        await session.execute(
+            text(
+                "SELECT goal_at, (SELECT coalesce(max(visit), 0) FROM decision WHERE enrolment_id = e.id) AS visits "
+                "FROM enrolment e WHERE id = :id AND state = 'running' AND moving = CAST(:moving AS jsonb) FOR UPDATE"
+            ),
+            {"id": enrolment.id, "moving": orjson.dumps(enrolment.moving).decode()},
+        )
+    ).first()
+    if row is None:
+        return None
+    sent = Sent(step=change.target, offset=max(row.visits, change.visit), request=change.request)
+    moving = wish.model_copy(update={"sent": sent})
+    await session.execute(
+        text("UPDATE enrolment SET version = :version, moving = CAST(:moving AS jsonb) WHERE id = :id"),
+        {"id": enrolment.id, "version": wish.to, "moving": moving.model_dump_json()},
+    )
+    look_back = await new_criteria(session, enrolment, change.there, change.traits, now, goal=row.goal_at is None)
+    if change.target is not None:
+        await forget_waits(session, [enrolment.id])
+        await session.execute(text("DELETE FROM decision WHERE enrolment_id = :id AND kind = 'deferred'"), {"id": enrolment.id})
+    elif change.retimed is not None:
+        await _retime(session, change.retimed, now)
+    action = "move" if wish.migration is None else "migrate"
+    await note(
+        session, at=now, who=wish.who, action=action, journey=enrolment.journey, enrolments=[enrolment.id], detail=_told(change)
+    )
+    body = MoveSignal(journey=wish.to, step=sent.step, offset=sent.offset).model_dump(mode="json")
+    told = [Outgoing(enrolment.id, enrolment.journey, "move", body, sent.request)]
+    if look_back:
+        told.append(
+            Outgoing(enrolment.id, enrolment.journey, "look_back", {"look_back": TRAITS_ONLY}, f"{sent.request}:look_back")
+        )
+    return await write(session, told)
+
+
+async def new_criteria(
+    session: AsyncSession, enrolment: Enrolment, there: Journey, traits: dict[str, JsonValue], now: datetime, *, goal: bool
+) -> bool:
+    """Exit criteria and goal as the other version has them; answers whether new ones may be met already.
+
+    Those that stay count from where they counted, new ones from now: what happened before was in order when it happened.
+    """
+    rows = await session.execute(
+        text(
+            "WITH w AS (DELETE FROM watch WHERE enrolment_id = :id AND kind = 'exit') "
+            "DELETE FROM listener WHERE enrolment_id = :id AND kind IN ('exit', 'goal') RETURNING kind, source, name, condition"
+        ),
+        {"id": enrolment.id},
+    )
+    before = [(row.kind, row.source, row.name, row.condition) for row in rows.all()]
+    context = traits_context(enrolment.profile_id, enrolment.entry, traits)
+    wanted = [
+        each
+        for each in for_enrolment(there, enrolment.id, enrolment.profile_id, context, enrolment.entered_at)
+        if goal or each.kind != "goal"
+    ]
+    fresh = [each for each in wanted if (each.kind, each.source, each.name, each.condition) not in before]
+    await register(session, [replace(each, since=now) if each in fresh else each for each in wanted])
+    await watches.register(session, watches.for_enrolment(there, enrolment.id, enrolment.profile_id, enrolment.entry, now))
+    return any(each.source == "profile" for each in fresh)
+
+
+async def _retime(session: AsyncSession, ruling: Ruling, now: datetime) -> None:
+    """The wait under way keeps its key and when it was entered; its end and what it waits for are the other version's."""
+    decision = ruling.decision
+    await session.execute(
+        text(
+            "UPDATE decision SET kind = :kind, outcome = CAST(:outcome AS jsonb), seen = CAST(:seen AS jsonb), "
+            "deadline = :deadline WHERE enrolment_id = :id AND step = :step AND visit = :visit"
+        ),
+        {
+            "kind": decision.kind,
+            "outcome": orjson.dumps(decision.outcome).decode(),
+            "seen": orjson.dumps(decision.seen).decode(),
+            "deadline": decision.deadline,
+            "id": decision.enrolment_id,
+            "step": decision.step,
+            "visit": decision.visit,
+        },
+    )
+    await forget_waits(session, [decision.enrolment_id])
+    await register(session, ruling.listeners)
+    await watches.register(session, ruling.watches)
+    await places.retimed(session, {decision.key: now if decision.kind == "past_due" else decision.deadline})
+
+
+def _told(change: Transfer) -> dict[str, Any]:
+    wish, enrolment = change.wish, change.enrolment
+    detail: dict[str, Any] = {
+        "from_version": enrolment.version,
+        "from_step": change.step,
+        "visit": change.visit,
+        "to_version": wish.to,
+        "to_step": change.target or change.step,
+    }
+    if wish.why:
+        detail["why"] = wish.why
+    if wish.migration is not None:
+        detail["migration"] = str(wish.migration)
+    if change.retimed is not None and change.was is not None:
+        ends, was = change.retimed.decision.deadline, change.was.deadline
+        detail |= {"wait_ended": was.isoformat() if was else None, "wait_ends": ends.isoformat() if ends else None}
+    return detail

@@ -1,0 +1,1 @@
+"""Performing steps: decisions made once and kept, calls to the world, results."""

@@ -1,0 +1,1 @@
+"""What people wait for: listeners, watches, looking back, and what is met."""
