@@ -23,34 +23,20 @@ from journeys.rules import (
     ReentryAfter,
     Schedule,
 )
-from journeys.steps import (
-    Branch,
-    BranchPath,
-    Call,
+from journeys.step_actions import Call, EmitEvent, Fallback, Retry, Send, StartJourney, UpdateProfile, Value
+from journeys.step_waits import (
     ConditionPath,
-    EmitEvent,
     EventPath,
-    Exit,
-    Fallback,
-    Jump,
     MessagePath,
     MessageStatus,
-    Repeat,
-    Retry,
     SegmentEnteredPath,
     SegmentLeftPath,
-    Send,
-    Split,
-    SplitPath,
-    StartJourney,
-    Step,
     Timeout,
-    UpdateProfile,
-    Value,
     Wait,
     WaitFor,
     WaitPath,
 )
+from journeys.steps import Branch, BranchPath, Exit, Jump, Repeat, Split, SplitPath, Step
 
 if TYPE_CHECKING:
     from journeys.index import JourneyIndex

@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, Tag
 from conditions.duration import Duration
 from conditions.model import Name
 from journeys.dates import told_by
-from journeys.steps import MessageStatus
+from journeys.step_waits import MessageStatus
 
 ChannelName = Literal["email", "sms", "whatsapp", "web_push"]
 
