@@ -144,7 +144,10 @@ class MatchRow(Base, table=True):
     """The event or receipt that met a listener, with its body: what `event` refers to from then on."""
 
     __tablename__ = "match"
-    __table_args__ = (Index("match_of_wait", "enrolment_id", "step", "visit"),)
+    __table_args__ = (
+        # One thing ends a wait: the router and a look back may each have found another at the same time.
+        Index("match_of_wait", "enrolment_id", "step", "visit", unique=True, postgresql_where=text("kind = 'wait'")),
+    )
 
     enrolment_id: UUID = Field(primary_key=True)
     event_id: str = Field(primary_key=True)

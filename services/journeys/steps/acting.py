@@ -14,7 +14,7 @@ from infra.clock import Clock
 from infra.errors import Rejected
 from journeys import MISSING, resolve
 from journeys.model import EmitEvent, StartJourney, UpdateProfile
-from journeys.steps import Value
+from journeys.step_actions import Value
 from services.journeys.entry.entering import Entrant
 from services.journeys.lifecycle.versions import Versions
 from services.journeys.steps.awaiting import PARENT, Parent

@@ -30,7 +30,7 @@ from services.journeys.steps.results import answer
 from services.journeys.steps.rulings import Ruling
 from services.journeys.waits import watches
 from services.journeys.waits.listeners import register
-from services.journeys.waits.matching import Met, matched
+from services.journeys.waits.matching import matched
 from services.journeys.waits.rendezvous import Looked, Rendezvous, settle
 from services.journeys.world import World
 
@@ -197,16 +197,13 @@ class Steps:
         now = self._clock.now()
         found = await asyncio.gather(*(self._rendezvous.look(wait, position, now) for wait in waits), return_exceptions=True)
         looked = [each for each in found if isinstance(each, Looked)]
-        met: list[Met] = []
+        seen: dict[enrolments.Key, Match] = {}
         if any(each.met is not None or each.answers for each in looked):
             async with self._database.begin() as session:
                 _, met = await settle(session, looked, signal=False)
-        seen = {
-            (each.listener.enrolment_id, each.listener.step, each.listener.visit): Match(
-                path=each.listener.path, event_id=each.fact.id
-            )
-            for each in met
-        }
+                # The router may have been faster with something else: what was written is the answer.
+                keys = [(each.listener.enrolment_id, each.listener.step, each.listener.visit) for each in met]
+                seen = await matched(session, keys)
         failed = {
             wait.key: _later(hit, wait.key) for wait, hit in zip(waits, found, strict=True) if isinstance(hit, BaseException)
         }
