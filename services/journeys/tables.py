@@ -80,7 +80,7 @@ class EnrolmentRow(Base, table=True):
         Index("enrolment_by_journey", "journey", "entered_at"),
         Index("enrolment_held", "journey", "start_at", postgresql_where=text("start_at IS NOT NULL")),
         Index("enrolment_begins", "journey", "begins_at", postgresql_where=text("begins_at IS NOT NULL")),
-        Index("enrolment_carried", "cohort_id", postgresql_where=text("carried")),
+        Index("enrolment_carried", "cohort_id", "id", postgresql_where=text("carried AND state <> 'ended'")),
         Index("enrolment_under_way", "journey", "version", "id", postgresql_where=text("state <> 'ended'")),
         Index("enrolment_moving", "journey", postgresql_where=text("moving IS NOT NULL")),
         Index("enrolment_of_parent", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),

@@ -31,6 +31,7 @@ _CARRIED = text(
     "ORDER BY id LIMIT :most"
 )
 _HAND_OVER = text("UPDATE enrolment SET carried = false WHERE id = ANY(:ids) AND carried AND state = 'running' RETURNING id")
+_TO_END = text("SELECT id FROM enrolment WHERE id = ANY(:ids) AND carried AND state = 'ending'")
 
 
 @dataclass(slots=True)
@@ -106,7 +107,9 @@ class Carrier:
         if finished:
             await self._steps.finish(finished)
         over = {item.enrolment_id for item in finished}
-        await self._hand_over([run for run in runs if run.id not in over])
+        left = [run for run in runs if run.id not in over]
+        handed = await self._hand_over(left)
+        await self._end_those_to_end([run.id for run in left if run.id not in handed])
         return len(runs)
 
     async def _walk(self, runs: Sequence[_Run]) -> None:
@@ -123,16 +126,27 @@ class Carrier:
                 run.take(outcome, self._clock)
             going = [run for run in going if _goes_on(run)]
 
-    async def _hand_over(self, runs: Sequence[_Run]) -> None:
-        """Gives people to workflows of their own, which begin where they stand. Who is to end stays, and ends the next time."""
+    async def _hand_over(self, runs: Sequence[_Run]) -> set[UUID]:
+        """Gives people to workflows of their own, which begin where they stand; answers whom. Who is to end gets none."""
         if not runs:
-            return
+            return set()
         async with self._database.begin() as session:
             rows = await session.execute(_HAND_OVER, {"ids": [run.id for run in runs]})
             handed = {row[0] for row in rows.all()}
             starts = [_start(run) for run in runs if run.id in handed]
             written = await write(session, starts)
         self._deliver(written)
+        return handed
+
+    async def _end_those_to_end(self, ids: Sequence[UUID]) -> None:
+        """A criterion or a person ended them before they had a workflow that could say so."""
+        if not ids:
+            return
+        async with self._database.read() as session:
+            rows = await session.execute(_TO_END, {"ids": list(ids)})
+            items = [FinishItem(enrolment_id=row[0], reason="ended") for row in rows.all()]
+        if items:
+            await self._steps.finish(items)
 
 
 def _goes_on(run: _Run) -> bool:

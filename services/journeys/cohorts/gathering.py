@@ -96,7 +96,8 @@ class Gatherer:
         Those who have entered go on to the next wait, also of a cohort that was cancelled or paused meanwhile.
         """
         if await self._carrier.carry(cohort_id, BATCH) == BATCH:
-            return await self._progress(cohort_id)
+            # There may be more of them: whatever the cohort's state, it is asked again.
+            return (await self._progress(cohort_id)).model_copy(update={"state": "running", "wake_at": None})
         async with self._database.read() as session:
             cohort = await cohorts.load(session, cohort_id)
             state = (await session.execute(_STATE, {"key": cohort.journey})).scalar_one_or_none()

@@ -28,8 +28,10 @@ _LOCKED = text(f"SELECT {_COLUMNS} FROM cohort WHERE id = :id FOR UPDATE")
 _NAMED = text(f"SELECT {_COLUMNS} FROM cohort WHERE journey = :journey AND occasion = :occasion")
 _OF_JOURNEY = text(f"SELECT {_COLUMNS} FROM cohort WHERE journey = :journey ORDER BY created_at DESC, id LIMIT :limit")
 _RUNNING = text(
-    "SELECT c.id FROM cohort c JOIN journey j ON j.key = c.journey WHERE c.state = 'running' AND j.state <> 'paused' "
-    "AND (c.next_at IS NULL OR c.next_at <= :soon) ORDER BY c.created_at"
+    "SELECT c.id FROM cohort c JOIN journey j ON j.key = c.journey WHERE (c.state = 'running' AND j.state <> 'paused' "
+    "AND (c.next_at IS NULL OR c.next_at <= :soon)) "
+    # Whom it carries it takes to their first wait, whatever has become of it.
+    "OR c.id IN (SELECT cohort_id FROM enrolment WHERE carried AND state <> 'ended') ORDER BY c.created_at"
 )
 _TAKEN = text(
     "UPDATE cohort SET after = :after, taken = taken + :taken, entered = entered + :entered, refused = refused + :refused, "

@@ -7,7 +7,7 @@ import sqlmodel.sql.sqltypes
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "5b520c76edba"
+revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
@@ -185,7 +185,13 @@ def upgrade() -> None:
     op.create_index(
         "enrolment_begins", "enrolment", ["journey", "begins_at"], unique=False, postgresql_where=sa.text("begins_at IS NOT NULL")
     )
-    op.create_index("enrolment_carried", "enrolment", ["cohort_id"], unique=False, postgresql_where=sa.text("carried"))
+    op.create_index(
+        "enrolment_carried",
+        "enrolment",
+        ["cohort_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("carried AND state <> 'ended'"),
+    )
     op.create_index(
         "enrolment_held", "enrolment", ["journey", "start_at"], unique=False, postgresql_where=sa.text("start_at IS NOT NULL")
     )
@@ -244,7 +250,7 @@ def downgrade() -> None:
     op.drop_index("enrolment_moving", table_name="enrolment", postgresql_where=sa.text("moving IS NOT NULL"))
     op.drop_index("enrolment_late", table_name="enrolment", postgresql_where=sa.text("late IS NOT NULL"))
     op.drop_index("enrolment_held", table_name="enrolment", postgresql_where=sa.text("start_at IS NOT NULL"))
-    op.drop_index("enrolment_carried", table_name="enrolment", postgresql_where=sa.text("carried"))
+    op.drop_index("enrolment_carried", table_name="enrolment", postgresql_where=sa.text("carried AND state <> 'ended'"))
     op.drop_index("enrolment_begins", table_name="enrolment", postgresql_where=sa.text("begins_at IS NOT NULL"))
     op.drop_column("enrolment", "late")
     op.drop_column("enrolment", "moving")

@@ -8,7 +8,7 @@ from contracts.journeys import BackfillRequest
 from contracts.profiles import EVENT_TRACKED
 from infra.errors import BadInput, Conflict, Unavailable
 from services.journeys.cohorts.backfilling import Backfill
-from services.journeys.cohorts.store import Cohort
+from services.journeys.cohorts.store import Cohort, running
 from tests.services.journeys.conftest import Service
 from tests.services.journeys.crowds import Crowd
 
@@ -197,3 +197,41 @@ async def test_two_who_advance_at_once_take_everybody_once(service: Service) -> 
     await asyncio.gather(*(crowd.gather(cohort) for _ in range(3)))
     assert len({each.key for each in service.neighbours.sent}) == 20
     assert len(await crowd.enrolled()) == 20
+
+
+async def _died_while_it_carried(service: Service, crowd: Crowd, people: int) -> Cohort:
+    """A cohort whose members stand at a wait, and whose batch was never handed over to workflows."""
+    crowd.people(people)
+    await broadcast(service, WAIT)
+    cohort = await backfill(crowd)
+    await crowd.gather(cohort)
+    await service.write("UPDATE enrolment SET carried = true")
+    await service.write("UPDATE cohort SET state = 'running', ended_at = NULL")
+    service.told.clear()
+    return cohort
+
+
+async def test_who_is_to_end_while_the_cohort_carries_them_to_a_wait_ends_and_the_cohort_is_done(service: Service) -> None:
+    crowd = Crowd(service)
+    cohort = await _died_while_it_carried(service, crowd, 2)
+    left, _ = await crowd.enrolled()
+    await service.lifecycle.by_hand.end(left.id, "a mistake", who="test")
+    async with asyncio.timeout(20):
+        progress = await crowd.gather(cohort)
+    assert progress.state == "done"
+    ended = {each.id: (each.state, each.reason) for each in await crowd.enrolled()}
+    assert ended.pop(left.id) == ("ended", "ended: a mistake")
+    assert set(ended.values()) == {("running", None)}
+
+
+async def test_a_cancelled_cohort_carries_all_of_its_people_to_their_wait(service: Service) -> None:
+    crowd = Crowd(service)
+    cohort = await _died_while_it_carried(service, crowd, 501)
+    await crowd.move(cohort, "cancelled")
+    async with service.database.read() as session:
+        assert await running(session, service.clock.now()) == [cohort.id]
+    progress = await crowd.gather(cohort)
+    assert progress.state == "cancelled"
+    assert {each.carried for each in await crowd.enrolled()} == {False}
+    async with service.database.read() as session:
+        assert await running(session, service.clock.now()) == []
