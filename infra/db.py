@@ -7,8 +7,21 @@ from contextlib import asynccontextmanager
 
 import orjson
 from sqlalchemy import URL, make_url, text
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
+
+# SQLSTATE classes: connection, transaction rollback, resources, prerequisites, operator intervention, system.
+_OUTAGES = frozenset({"08", "40", "53", "55", "57", "58"})
+
+
+def is_outage(error: Exception) -> bool:
+    """Whether the database did not answer, so that trying the same again helps. OperationalError also says that a value is too
+    large."""
+    if isinstance(error, InterfaceError | OSError):
+        return True
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return isinstance(error, OperationalError) and (state is None or str(state)[:2] in _OUTAGES)
 
 
 def service_url(database_url: str, service: str) -> URL:

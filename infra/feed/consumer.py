@@ -11,11 +11,11 @@ import structlog
 from pydantic import ValidationError
 from sqlalchemy import Column, DateTime, Identity, Integer, MetaData, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.feed import FeedItem, FeedPage
-from infra.db import Database
+from infra.db import Database, is_outage
 from infra.errors import ReisError, Rejected, Unavailable
 from infra.feed.cursor import Cursor
 from infra.http import ServiceClient, places_of
@@ -24,8 +24,6 @@ log = structlog.get_logger(__name__)
 
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 10.0
-# SQLSTATE classes: connection, transaction rollback, resources, prerequisites, operator intervention, system.
-_OUTAGES = frozenset({"08", "40", "53", "55", "57", "58"})
 _OF_AN_ITEM = (ReisError, SQLAlchemyError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError, RecursionError)
 
 
@@ -214,11 +212,8 @@ class FeedConsumer:
 
 
 def _is_outage(error: Exception) -> bool:
-    """Whether to try the same again: nobody answers. PostgreSQL's OperationalError also says that a value is too large."""
-    if isinstance(error, Unavailable | Moved | InterfaceError | OSError):
-        return True
-    state = getattr(getattr(error, "orig", None), "sqlstate", None)
-    return isinstance(error, OperationalError) and (state is None or str(state)[:2] in _OUTAGES)
+    """Whether to try the same again: nobody answers."""
+    return isinstance(error, Unavailable | Moved) or is_outage(error)
 
 
 def _first_line(error: Exception) -> str:

@@ -12,6 +12,15 @@ from contracts.journeys import InterruptSignal
 from services.journeys.enrolments import end_held
 from services.journeys.outgoing import Outgoing, write
 
+# Whoever writes enrolments shares it; whoever merges has it alone.
+_SHARED = text("SELECT pg_advisory_xact_lock_shared(hashtextextended('merge', 0))")
+_ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended('merge', 0))")
+
+
+async def hold(session: AsyncSession) -> None:
+    """Nobody is merged until the caller's transaction is over. To be called before it writes what a merge moves."""
+    await session.execute(_SHARED)
+
 
 async def survivors(session: AsyncSession, profiles: Iterable[UUID]) -> dict[UUID, UUID]:
     """Who those of these profiles are now that were merged into another."""
@@ -24,8 +33,10 @@ async def survivors(session: AsyncSession, profiles: Iterable[UUID]) -> dict[UUI
 async def merge(session: AsyncSession, merged: UUID, survivor: UUID, event_id: str) -> list[Outgoing]:
     """Moves everything of `merged` to `survivor` in the caller's transaction; returns the signals that end the younger ones.
 
-    Workflow ids stay: an enrolment's id was derived at entry and is only looked up from then on.
+    Workflow ids stay: an enrolment's id was derived at entry and is only looked up from then on. Who enters meanwhile waits, and
+    then enters as the survivor.
     """
+    await session.execute(_ALONE)
     rows = await session.execute(
         text(
             "SELECT e.id, e.journey, e.entry_key, e.number, e.entered_at, e.state, s.id AS other, s.entered_at AS "

@@ -14,6 +14,7 @@ import orjson
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from conditions.model import TraitIs
 from infra.errors import Conflict
 from journeys import identity
 from journeys.model import OnSegmentEntered, OnSegmentLeft
@@ -21,13 +22,14 @@ from services.journeys.entry import candidates, caps
 from services.journeys.entry.admission import Entrant, Past, Refused, entry_key, needs_asking, refusal, refusal_of_key
 from services.journeys.entry.caps import Place
 from services.journeys.entry.doors import Door
+from services.journeys.merging import hold, survivors
 from services.journeys.outgoing import Outgoing, write
 from services.journeys.steps.awaiting import Parent
 from services.journeys.steps.awaiting import refused as unheard
 from services.journeys.steps.results import answer
 from services.journeys.waits import watches
 from services.journeys.waits.listeners import Listener, for_enrolment, register
-from services.journeys.waits.looking_back import SEGMENTS_ONLY
+from services.journeys.waits.looking_back import SEGMENTS_ONLY, STANDING_ONLY
 
 __all__ = ["Entered", "Entrant", "Refused", "enrolment_id", "enter"]
 
@@ -75,8 +77,14 @@ def enrolment_id(journey: str, profile_id: UUID, key: str, number: int) -> UUID:
 async def enter(session: AsyncSession, entrants: Sequence[Entrant], now: datetime) -> Entered:
     """Enrols those who may enter, in order; everything is written in the caller's transaction. `now` is our clock's.
 
-    Where another transaction enrolled the same person meanwhile, the rules are held against that.
+    Where another transaction enrolled the same person meanwhile, the rules are held against that. Whoever was merged into
+    another since they were asked about enters as who they are now.
     """
+    if not entrants:
+        return Entered()
+    await hold(session)
+    now_are = await survivors(session, [each.profile_id for each in entrants])
+    entrants = [replace(each, profile_id=now_are.get(each.profile_id, each.profile_id)) for each in entrants]
     entered = Entered(asked=[each for each in entrants if each.asked is None and needs_asking(each.journey)])
     await candidates.add(session, entered.asked)
     left = [each for each in entrants if each.asked is not None or not needs_asking(each.journey)]
@@ -225,8 +233,10 @@ def _told(admitted: _Admitted) -> Outgoing | None:
     """Starts the workflow; somebody who is held is only looked back for, and somebody carried not yet."""
     entrant = admitted.entrant
     look_back: bool | str = entrant.look_back and bool(entrant.journey.exit_when or entrant.journey.goal)
-    if not look_back and any(isinstance(rule, OnSegmentEntered | OnSegmentLeft) for rule in entrant.journey.exit_when):
-        look_back = SEGMENTS_ONLY  # another feed tells of them, perhaps before this one told of the entry
+    rules = entrant.journey.exit_when
+    if not look_back and any(isinstance(rule, TraitIs | OnSegmentEntered | OnSegmentLeft) for rule in rules):
+        # Traits may be so already; another feed tells of segments, perhaps before this one told of the entry.
+        look_back = STANDING_ONLY if any(isinstance(rule, TraitIs) for rule in rules) else SEGMENTS_ONLY
     if admitted.carried:
         return None
     if admitted.place.start_at is None:

@@ -11,7 +11,7 @@ import structlog
 
 from contracts.journeys import FinishItem, StepItem
 from infra.clock import Clock
-from infra.db import Database
+from infra.db import Database, is_outage
 from infra.errors import CallFailed
 from journeys.model import Call, StartJourney, WaitFor
 from journeys.outcome import Chose, Deferred, Done, Ended, Later, Match, Moved, PastDue, ServiceOutcome, Sleep, Waiting
@@ -20,6 +20,7 @@ from services.journeys.enrolments import Decision, Known
 from services.journeys.entry.entering import enter
 from services.journeys.lifecycle.resuming import Paused, acts, late_waits, parked, too_late
 from services.journeys.lifecycle.versions import Versions
+from services.journeys.merging import hold
 from services.journeys.moves.moving import Mover
 from services.journeys.moves.wishes import stir_movers
 from services.journeys.outgoing import Outgoing
@@ -78,7 +79,8 @@ class Steps:
         settled = await self._held_back(undecided, paused)
         decided, failed = await self._decide([case for case in undecided if _key(case) not in settled], current)
         rulings = [*settled.values(), *decided]
-        decisions = await self._keep(rulings, known)
+        decisions, unwritten = await self._keep(rulings, known)
+        failed |= unwritten
         matches, unseen = await self._find_missed(cases.values(), decisions)
         matches |= await self._answered(cases.values(), decisions)
         failed |= unseen
@@ -148,11 +150,32 @@ class Steps:
             if isinstance(result, BaseException)
         }
 
-    async def _keep(self, rulings: Sequence[Ruling], known: Known) -> dict[enrolments.Key, Decision]:
+    async def _keep(
+        self, rulings: Sequence[Ruling], known: Known
+    ) -> tuple[dict[enrolments.Key, Decision], dict[enrolments.Key, Later]]:
+        """All at once; where that fails one by one, so that nobody waits for another's fault."""
+        try:
+            return known.decisions | await self._write(rulings), {}
+        except Exception as error:
+            if is_outage(error):
+                raise
+        kept, failed = dict(known.decisions), dict[enrolments.Key, Later]()
+        for ruling in rulings:
+            try:
+                kept |= await self._write([ruling])
+            except Exception as error:
+                if is_outage(error):
+                    raise
+                failed[ruling.decision.key] = _later(error, ruling.decision.key)
+        return kept, failed
+
+    async def _write(self, rulings: Sequence[Ruling]) -> dict[enrolments.Key, Decision]:
         """Writes new decisions with what belongs to them; a decision that another call made meanwhile is the one that counts."""
         if not rulings:
-            return known.decisions
+            return {}
         async with self._database.begin() as session:
+            if any(ruling.entrants for ruling in rulings):
+                await hold(session)
             fresh = await enrolments.keep(session, [ruling.decision for ruling in rulings])
             written = [ruling for ruling in rulings if ruling.decision.key in fresh]
             await enrolments.forget_waits(session, [ruling.decision.enrolment_id for ruling in written])
@@ -167,7 +190,7 @@ class Steps:
         self._deliver([*entered.outgoing, *told])
         if any(ruling.calls for ruling in written):
             self._called()
-        return known.decisions | earlier | {ruling.decision.key: ruling.decision for ruling in written}
+        return earlier | {ruling.decision.key: ruling.decision for ruling in written}
 
     async def _answered(self, cases: Iterable[Case], decisions: dict[enrolments.Key, Decision]) -> dict[enrolments.Key, Match]:
         """Calls and awaited journeys that are over: answered again, so that a lost signal loses nothing."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 import orjson
 from pydantic import JsonValue, SecretStr
@@ -50,10 +51,12 @@ class Secrets:
         return dict.fromkeys(self.values, MASK)
 
     def hide(self, text: str) -> str:
-        """The text without these values, should somebody have sent them back."""
-        for value in self.values.values():
-            if len(found := value.get_secret_value()) >= _SHORTEST_SECRET:
-                text = text.replace(found, MASK)
+        """The text without these values, should somebody have sent them back, as they are or as the filters write them."""
+        for found in sorted((value.get_secret_value() for value in self.values.values()), key=len, reverse=True):
+            if len(found) >= _SHORTEST_SECRET:
+                coded = base64.b64encode(found.encode()).decode()
+                for written in dict.fromkeys((found, quote(found, safe=""), quote_plus(found), coded)):
+                    text = text.replace(written, MASK)
         return text
 
 
@@ -191,9 +194,12 @@ def _filled(body: JsonValue, names: Mapping[str, Any]) -> Any:
 
 def _rendered(text: str, names: Mapping[str, Any], where: str) -> str:
     try:
-        return _source(text).render(names)
+        found = _source(text).render(names)
     except RenderFailed as error:
         raise RenderFailed(f"{where}: {error}") from error
+    if "\0" in found:  # `url_decode` can make one, and no database keeps it
+        raise RenderFailed(f"{where} comes out with the character NUL")
+    return found
 
 
 @lru_cache(maxsize=2_000)

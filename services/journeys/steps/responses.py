@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import Message
@@ -23,6 +24,7 @@ _KEPT = frozenset(
     {"content-type", "content-language", "date", "etag", "last-modified", "location", "link", "retry-after", "expires"}
 )
 _LONGEST_HEADER = 1_024
+_DEEPEST = 100  # a body nested deeper is kept as text
 _MOST_HEADERS = 40
 
 
@@ -82,31 +84,30 @@ def _body(answer: OutboundAnswer, secrets: Secrets) -> JsonValue:
         text = answer.content.decode(charset, "replace")
     except (LookupError, ValueError):
         text = answer.content.decode("utf-8", "replace")
-    text = secrets.hide(text)
     if not text:
         return None
     if kind.get_content_type().endswith("json"):
-        try:
-            found: JsonValue = orjson.loads(text)
-        except (orjson.JSONDecodeError, RecursionError):
-            return _storable(text)
-        return _storable_json(found)
-    return _storable(text)
+        with suppress(orjson.JSONDecodeError, RecursionError):
+            return _storable_json(orjson.loads(text), secrets, _DEEPEST)
+    return _storable(secrets.hide(text))
 
 
 def _storable(text: str) -> str:
-    """PostgreSQL keeps no NUL."""
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    """PostgreSQL keeps no NUL, and JSON no half of a character, which some encodings can make."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
-def _storable_json(value: JsonValue) -> JsonValue:
+def _storable_json(value: JsonValue, secrets: Secrets, deeper: int) -> JsonValue:
+    """Secrets are hidden here, where nothing is an escape any more. Raises RecursionError where it is too deep to keep."""
+    if deeper < 0:
+        raise RecursionError
     match value:
         case str():
-            return _storable(value)
+            return _storable(secrets.hide(value))
         case dict():
-            return {_storable(name): _storable_json(part) for name, part in value.items()}
+            return {_storable(secrets.hide(name)): _storable_json(part, secrets, deeper - 1) for name, part in value.items()}
         case list():
-            return [_storable_json(part) for part in value]
+            return [_storable_json(part, secrets, deeper - 1) for part in value]
         case _:
             return value
 

@@ -24,6 +24,13 @@ PAGE = 100
 # What a start carries where only memberships may have been met before they were listened for.
 SEGMENTS_ONLY = "segments"
 TRAITS_ONLY = "traits"
+# Where the entry came in the feed's own order: what happened since the feed tells, but not what was so already.
+STANDING_ONLY = "standing"
+_SCOPES: dict[object, frozenset[Source]] = {
+    SEGMENTS_ONLY: frozenset({"segment_entered", "segment_left"}),
+    TRAITS_ONLY: frozenset({"profile"}),
+    STANDING_ONLY: frozenset({"profile", "segment_entered", "segment_left"}),
+}
 Taken = Callable[[Listener, Sequence[str]], Awaitable[Collection[str]]]
 
 
@@ -127,23 +134,26 @@ class CriteriaLookBack:
         self._clock = clock
 
     async def __call__(self, enrolment_id: UUID, scope: object = None) -> list[Outgoing]:
-        """Records what is found; returns the signals to deliver. Looks at memberships or traits alone where `scope` says so."""
+        """Records what is found; returns the signals to deliver. Looks at memberships or traits alone where `scope` says so.
+
+        The event that somebody entered by meets no criterion: it was before.
+        """
         async with self._database.read() as session:
             rows = await session.execute(
                 text(
-                    "SELECT enrolment_id, profile_id, kind, source, name, step, visit, path, condition, since, until "
-                    "FROM listener WHERE enrolment_id = :id AND kind <> 'wait' ORDER BY kind, id"
+                    "SELECT l.enrolment_id, l.profile_id, l.kind, l.source, l.name, l.step, l.visit, l.path, l.condition, "
+                    "l.since, l.until, e.entry->>'id' AS entered_by FROM listener l JOIN enrolment e ON e.id = l.enrolment_id "
+                    "WHERE l.enrolment_id = :id AND l.kind <> 'wait' ORDER BY l.kind, l.id"
                 ),
                 {"id": enrolment_id},
             )
-            listeners = [Listener(*row) for row in rows.all()]
-        if scope == SEGMENTS_ONLY:
-            listeners = [each for each in listeners if each.source in ("segment_entered", "segment_left")]
-        if scope == TRAITS_ONLY:
-            listeners = [each for each in listeners if each.source == "profile"]
+            found = rows.all()
+        listeners = [Listener(*row[:11]) for row in found]
+        if (sources := _SCOPES.get(scope)) is not None:
+            listeners = [each for each in listeners if each.source in sources]
         if not listeners:
             return []
-        facts = await self._facts(listeners)
+        facts = [fact for fact in await self._facts(listeners) if fact.id != found[0].entered_by]
         matcher = Matcher({})
         matcher.add(listeners)
         for fact in facts:

@@ -257,6 +257,13 @@ async def test_a_body_that_is_too_long_is_not_kept_but_the_call_was_made(
         (Response(b"{not json", media_type="application/json"), "{not json"),
         (Response(b'{"a": "x\\u0000y"}', media_type="application/problem+json"), {"a": "x\ufffdy"}),
         (Response(b"a\0b", media_type="text/plain"), "a\ufffdb"),
+        (Response(b"\\ud800", headers={"content-type": "text/plain; charset=unicode_escape"}), "?"),
+        (Response(b"[" * 300 + b"]" * 300, media_type="application/json"), "[" * 300 + "]" * 300),
+        (
+            Response(b'{"key": "hush\\u002dhush", "login": "bWU6cHc="}', media_type="application/json"),
+            {"key": "***", "login": "***"},
+        ),
+        (Response(b"/back?login=me%3Apw", media_type="text/plain"), "/back?login=***"),
         (Response(status_code=204), None),
     ],
 )
@@ -290,6 +297,18 @@ async def test_a_request_that_cannot_be_written_has_failed_already(service: Serv
     assert "profile.traits.name" in (await result(service))["error"] or "undefined" in (await result(service))["error"]
     assert await calling.work() == []
     assert site.asked == []
+
+
+async def test_a_text_that_no_database_keeps_fails_the_call_and_not_the_step(
+    service: Service, site: Partner, calling: Calling
+) -> None:
+    await service.publish(steps=[call(site, body={"who": "{{ entry.properties.who | url_decode }}"})])
+    _, enrolment_id = await service.enter(who="%00")
+    outcome = await service.perform(enrolment_id, "score")
+    assert isinstance(outcome, Waiting)
+    assert outcome.matched is not None
+    assert outcome.matched.path == "failed"
+    assert "NUL" in (await result(service))["error"]
 
 
 async def test_a_process_that_dies_in_the_middle_leaves_the_call_to_another(

@@ -1,14 +1,19 @@
 """Entering a journey."""
 
+import asyncio
 from uuid import uuid4
 
 import pytest
 
 from contracts.feed import FeedItem
 from contracts.journeys import EnrolRequest, FinishItem
-from contracts.profiles import EVENT_TRACKED
+from contracts.profiles import EVENT_TRACKED, PROFILES_MERGED
 from contracts.segments import MembershipChanged
+from services.journeys.entry.entering import Entrant, enter
+from services.journeys.steps.facts import bare_fact
+from services.journeys.waits.looking_back import CriteriaLookBack
 from tests.services.journeys.conftest import NOW, Service
+from tests.services.journeys.crowds import Crowd
 
 ENTRY = {"event": "Signup", "key": "event.properties.event_id"}
 
@@ -102,3 +107,64 @@ async def test_an_exit_in_the_same_page_as_the_entry_is_met(service: Service) ->
         for name in ("Signup", "Cancelled")
     ]
     assert [row.kind for row in await service.feed(*items)] == ["start", "interrupt"]
+
+
+async def look_back(service: Service, scope: object) -> list[str]:
+    look = CriteriaLookBack(database=service.database, world=service.neighbours.world(), clock=service.clock)
+    (enrolment,) = await service.rows("SELECT id FROM enrolment")
+    return [each.kind for each in await look(enrolment.id, scope)]
+
+
+@pytest.mark.parametrize(("alive", "ended"), [(True, []), (False, ["interrupt"])])
+async def test_a_trait_that_is_so_already_ends_whoever_enters_by_an_event(
+    service: Service, ended: list[str], *, alive: bool
+) -> None:
+    await service.publish(exit_when=[{"trait": "alive", "eq": False}])
+    profile_id = uuid4()
+    service.neighbours.traits[profile_id] = {"alive": alive}
+    (start,) = await service.track(profile_id, "Signup", event_id="x")
+    assert await look_back(service, start.payload["look_back"]) == ended
+
+
+async def test_nobody_is_ended_by_the_event_that_they_entered_by(service: Service) -> None:
+    only_if = {"trait": "vip", "eq": True}
+    await service.publish(entry={"event": "Order", "only_if": only_if}, exit_when=[{"event": "Order"}])
+    service.neighbours.holds = True
+    profile_id = uuid4()
+    service.neighbours.traits[profile_id] = {}
+    await service.track(profile_id, "Order")
+    await Crowd(service).admitter.step()
+    (start,) = service.told
+    assert await look_back(service, start.payload["look_back"]) == []
+    service.neighbours.track(profile_id, service.event("Order"))
+    assert await look_back(service, start.payload["look_back"]) == ["interrupt"]
+
+
+async def test_whoever_is_merged_while_others_are_asked_about_them_enters_as_who_they_are_now(service: Service) -> None:
+    await service.publish(entry={"event": "Signup", "only_if": {"trait": "vip", "eq": True}})
+    service.neighbours.holds = True
+    old, survivor = uuid4(), uuid4()
+    service.neighbours.traits[old] = {}
+
+    async def merge() -> None:
+        await service.feed(service.item(survivor, PROFILES_MERGED, {"merged": str(old), "traits": {}, "version": 2}))
+
+    service.neighbours.meanwhile.append(merge)
+    await service.track(old, "Signup", event_id="x")
+    await Crowd(service).admitter.step()
+    assert [row.profile_id for row in await service.rows("SELECT profile_id FROM enrolment")] == [survivor]
+
+
+async def test_a_merge_waits_for_those_who_are_entering_and_takes_them_along(service: Service) -> None:
+    version = await service.publish()
+    journey = await service.versions.journey(version)
+    old, survivor = uuid4(), uuid4()
+    now = service.clock.now()
+    async with service.database.begin() as session:
+        await enter(session, [Entrant(journey, version, old, bare_fact("api:1", "api", now), now, {}, key="x")], now)
+        item = service.item(survivor, PROFILES_MERGED, {"merged": str(old), "traits": {}, "version": 2})
+        merging = asyncio.create_task(service.feed(item))
+        while not await service.rows("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") and not merging.done():
+            await asyncio.sleep(0)
+    await merging
+    assert [row.profile_id for row in await service.rows("SELECT profile_id FROM enrolment")] == [survivor]

@@ -42,6 +42,17 @@ async def test_the_same_step_asked_many_times_at_once_has_one_answer(service: Se
     assert len({repr(answer) for answer in answers}) == 1
 
 
+async def test_what_cannot_be_written_about_one_person_holds_up_nobody_else(service: Service) -> None:
+    until = {"ref": "profile.traits.renews_at", "default": {"after": "P1D"}}
+    await service.publish(steps=[{"id": "w", "type": "wait", "until": until}])
+    (odd, odds), (_, plain) = await service.enter(), await service.enter()
+    service.neighbours.traits[odd] = {"renews_at": "no database keeps \0"}
+    answers = await service.steps.perform([StepItem(enrolment_id=each, step="w", visit=1) for each in (odds, plain)])
+    assert [type(answer) for answer in answers] == [Later, Sleep]
+    service.neighbours.traits[odd] = {}
+    assert isinstance(await service.perform(odds, "w"), Sleep)
+
+
 async def test_the_same_step_twice_in_one_call_is_decided_once(service: Service) -> None:
     await service.publish(steps=[SEND])
     _, enrolment_id = await service.enter()
