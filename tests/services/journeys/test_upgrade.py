@@ -66,8 +66,8 @@ def _old_rows() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     yield "INSERT INTO journey (key, current, created_at) VALUES ('old', :hash, :at)", [{"hash": version, "at": BEFORE}]
     yield (
         (
-            "INSERT INTO enrolment (id, journey, version, profile_id, entry_key, number, entry, entered_at, state, reason, ended_at) "
-            "VALUES (:id, 'old', :version, :profile, 'o', 1, :entry, :at, :state, :reason, :ended)"
+            "INSERT INTO enrolment (id, journey, version, profile_id, entry_key, number, entry, entered_at, state, reason, "
+            "ended_at) VALUES (:id, 'old', :version, :profile, 'o', 1, :entry, :at, :state, :reason, :ended)"
         ),
         [
             {
