@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from authoring.findings import Finding, findings, in_order
@@ -11,7 +12,7 @@ from authoring.parts import Template, call_template_flaw, read_computed, read_se
 from authoring.testing.reading import WrittenTests, findings_of_tests, read_tests
 from conditions import Condition, Problem
 from conditions.computed import ComputedTrait
-from journeys import Catalog, Journey, JourneyError, check, parse_journey
+from journeys import Catalog, Journey, JourneyError, check_definition, parse_journey
 from journeys.model import Send
 
 
@@ -51,10 +52,8 @@ def check_folder(folder: Folder, besides: Names | None = None) -> Checked:
         found += [finding for each in folder.of(kind).values() for finding in _key_findings(kind, each)]
     journeys: dict[str, Journey] = {}
     for key, definition in folder.of(JOURNEY).items():
-        try:
+        with suppress(JourneyError):
             journeys[key] = parse_journey(definition.body)
-        except JourneyError as error:
-            found += findings(definition.path, error.problems)
     segments: dict[str, Condition] = {}
     for key, definition in folder.of(SEGMENT).items():
         condition, problems = read_segment(definition)
@@ -86,9 +85,9 @@ def check_folder(folder: Folder, besides: Names | None = None) -> Checked:
         template_variables=variables,
         template_check=call_template_flaw,
     )
-    for key, journey in journeys.items():
-        problems_of_it = [*check(journey, catalog), *_messages(journey, templates)]
-        found += findings(folder.of(JOURNEY)[key].path, problems_of_it)
+    for definition in folder.of(JOURNEY).values():
+        journey, problems_of_it = check_definition(definition.body, catalog)
+        found += findings(definition.path, [*problems_of_it, *(() if journey is None else _messages(journey, templates))])
     tests: list[WrittenTests] = []
     for source in folder.tests:
         read = read_tests(source)

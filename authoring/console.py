@@ -1,11 +1,10 @@
-"""How findings are shown: a table for people, JSON for machines."""
+"""How findings are shown: a list for people, JSON for machines."""
 
 from collections.abc import Iterable, Sequence
 
 import orjson
 from pydantic import BaseModel, JsonValue
 from rich.console import Console
-from rich.table import Column, Table
 from rich.text import Text
 
 from authoring.findings import Finding, summary
@@ -28,18 +27,22 @@ def _plain(value: object) -> object:
     return value
 
 
-def findings_table(found: Iterable[Finding]) -> Table:
-    """One row per finding; nothing that stands in a file is taken for markup."""
-    table = Table(Column("file", overflow="fold"), "", Column("where", overflow="fold"), "problem", "remedy")
+def findings_text(found: Iterable[Finding]) -> Text:
+    """File by file, with places that can be copied; nothing that stands in a file is taken for markup."""
+    lines, file = Text(), None
     for each in found:
-        colour = COLOURS.get(each.severity, "")
-        row = (Text(each.file), Text(each.severity, colour), Text(each.path), Text(each.message), Text(each.remedy))
-        table.add_row(*row)
-    return table
+        if each.file != file:
+            lines.append(f"{each.file}\n", "bold")
+            file = each.file
+        lines.append(f"  {each.severity:<7}", COLOURS.get(each.severity, "")).append(f"  {each.path}  ", "cyan")
+        lines.append(f"{each.message}\n")
+        if each.remedy:
+            lines.append(f"           → {each.remedy}\n")
+    return lines
 
 
 def print_findings(found: Sequence[Finding], console: Console) -> None:
-    """The table and a sum; nothing where nothing was found."""
+    """The list and a sum; nothing where nothing was found."""
     if found:
-        console.print(findings_table(found))
+        console.print(findings_text(found), soft_wrap=True, end="")
         console.print(summary(found), highlight=False)

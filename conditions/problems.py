@@ -92,14 +92,42 @@ def _problem(details: ErrorDetails, root: object, path: str) -> Problem:
             return Problem(path=where, message="says not of which type it is", remedy="add 'type'")
         case "recursion_loop":
             return Problem(path=path, message="is nested too deeply", remedy="say it in fewer levels")
+        case "string_pattern_mismatch" | "int_from_float" | "int_type" | "int_parsing":
+            return Problem(path=where, message=f"is {_shown(details['input'])}", remedy=_plain_demand(details["type"], context))
         case _ if (demand := _SHOULD.fullmatch(details["msg"])) is not None:
-            shown = repr(details["input"])
-            shown = shown if len(shown) <= 60 else f"{shown[:59]}…"
-            return Problem(path=where, message=f"is {shown}", remedy=f"it should {demand[1].replace('tuple', 'list')}")
+            return Problem(path=where, message=f"is {_shown(details['input'])}", remedy=_asked(demand[1]))
         case _:
             return Problem(
                 path=where, message=str(details["msg"]), remedy=str(context.get("remedy", "")) or _in_place_of(details)
             )
+
+
+def _asked(demand: str) -> str:
+    words = re.sub(r" or instance of \w+", "", demand).replace("tuple", "list")
+    return f"it should {words.replace('a valid dictionary', 'an object')}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+_SHAPES = {
+    r"^https?://": "begin with https:// (or http://)",
+    r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$": "be 1 to 64 letters, digits, - and _",
+    r"^[a-z0-9][a-z0-9_-]{0,63}$": "be 1 to 64 lower-case letters, digits, - and _",
+    r"^([01]\d|2[0-3]):[0-5]\d$": "be a time of day such as 09:30",
+    r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$": "be a time of day such as 20:00, or 24:00",
+}
+"""Patterns of our models, in words."""
+
+
+def _plain_demand(kind: str, context: dict[str, object]) -> str:
+    """What is asked of numbers and texts, for people who know no pydantic and few patterns."""
+    if kind != "string_pattern_mismatch":
+        return "write a whole number"
+    pattern = str(context.get("pattern", ""))
+    return f"it should {_SHAPES.get(pattern, f'match the pattern {pattern}')}"
 
 
 def _in_place_of(details: ErrorDetails) -> str:

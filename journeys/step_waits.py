@@ -38,8 +38,13 @@ class Wait(StepBase):
 
     @model_validator(mode="after")
     def _one_measure(self) -> Self:
-        if sum(measure is not None for measure in (self.for_, self.between, self.until)) != 1:
+        given = [
+            name for name, value in (("for", self.for_), ("between", self.between), ("until", self.until)) if value is not None
+        ]
+        if not given:
             raise wrong("a wait needs one of 'for', 'between' and 'until'", "write one of them")
+        if len(given) > 1:
+            raise wrong(f"says {' and '.join(map(repr, given))}: a wait has one of them", "drop all but one")
         if self.between is not None and (self.between[0].is_negative or self.between[0].shortest > self.between[1].longest):
             raise wrong("'between' ends before it begins", "write the shorter duration first")
         if self.for_ is not None and self.for_.is_negative:

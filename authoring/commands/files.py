@@ -9,7 +9,7 @@ from rich.console import Console
 from authoring.checks import check_folder
 from authoring.commands.options import PROBLEMS, Format, OutputFormat
 from authoring.console import print_findings, print_json
-from authoring.findings import counted, has_errors, summary
+from authoring.findings import counted, has_errors
 from authoring.folder import Folder, read_folder
 from authoring.kinds import KINDS
 from authoring.schemas import SchemaKind, schema_of
@@ -33,7 +33,7 @@ def validate(
     else:
         console = Console()
         print_findings(found, console)
-        console.print(f"{_contents(folder)}: " + (summary(found) if failed else "valid"), highlight=False)
+        console.print(f"{_contents(folder)}: " + ("not valid" if failed else "valid"), highlight=False)
     if failed:
         raise typer.Exit(PROBLEMS)
 

@@ -38,6 +38,13 @@ def test_all_problems_of_all_files_are_told_at_once_with_file_place_and_remedy(s
     assert all(each["message"] and each["remedy"] for each in answer.json["findings"] if each["severity"] == "error")
 
 
+def test_an_unreadable_step_hides_nothing_about_the_others(shop: Shop) -> None:
+    hello, *others = WELCOME["steps"]
+    shop.write("journeys", {**WELCOME, "steps": [{"id": "x", "type": "sned"}, {**hello, "template": "helo"}, *others]})
+    told = {(each["path"], each["remedy"]) for each in found(shop)}
+    assert told >= {("$.steps[0]", "did you mean 'send'?"), ("$.steps[1].template", "did you mean 'hello'?")}
+
+
 def test_names_that_the_folder_lacks_are_told_with_the_nearest_one(shop: Shop) -> None:
     body = json.loads(json.dumps(WELCOME).replace('"template": "tips"', '"template": "tipps"').replace('"vip"}', '"vips"}'))
     shop.write("journeys", body)
