@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +19,9 @@ from services.journeys.steps.awaiting import Parent
 from services.journeys.steps.results import answer
 
 Key = tuple[UUID, str, int]
+
+# So far may the feed be ahead of a look back.
+OVERLAP = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,22 +99,27 @@ async def load(session: AsyncSession, items: Sequence[StepItem]) -> Known:
     )
 
 
-async def arrivals(session: AsyncSession, ids: Sequence[UUID], now: datetime) -> dict[UUID, datetime]:
+async def arrivals(session: AsyncSession, ids: Sequence[UUID], now: datetime) -> dict[UUID, tuple[datetime, str, datetime]]:
     """When each of these enrolments left its last step: what happens from then on happens at the next one.
 
     A wait was left when its event happened (but not before the person had come to it) or its time was up, every other step
     when it was decided. It may be long ago, if no worker ran since. Those that were nowhere yet are not in the answer.
+
+    With it comes the step that was left, and since when things count if that very wait begins again: the feed may have ended
+    it with a later event while it still looked back for earlier ones, and these must not be lost.
     """
     rows = await session.execute(
         text(
-            "SELECT p.enrolment_id, greatest(p.since, (SELECT max(m.at) FROM match m WHERE m.enrolment_id = p.enrolment_id "
-            "AND m.kind = 'wait' AND m.step = p.step AND m.visit = p.visit), "
-            "CASE WHEN p.due IS NOT NULL THEN least(p.due, CAST(:now AS timestamptz)) END) AS at "
-            "FROM place p WHERE p.enrolment_id = ANY(:ids) AND p.step IS NOT NULL"
+            "SELECT p.enrolment_id, p.step, greatest(p.since, m.at, t.at) AS at, "
+            "greatest(p.since, m.at - CAST(:overlap AS interval), t.at) AS again FROM place p "
+            "LEFT JOIN LATERAL (SELECT max(at) AS at FROM match WHERE enrolment_id = p.enrolment_id AND kind = 'wait' "
+            "AND step = p.step AND visit = p.visit) m ON true, "
+            "LATERAL (SELECT CASE WHEN p.due IS NOT NULL THEN least(p.due, CAST(:now AS timestamptz)) END AS at) t "
+            "WHERE p.enrolment_id = ANY(:ids) AND p.step IS NOT NULL"
         ),
-        {"ids": list(ids), "now": now},
+        {"ids": list(ids), "now": now, "overlap": OVERLAP},
     )
-    return {row.enrolment_id: row.at for row in rows.all()}
+    return {row.enrolment_id: (row.at, row.step, row.again) for row in rows.all()}
 
 
 async def decided(session: AsyncSession, keys: Sequence[Key]) -> dict[Key, Decision]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -26,6 +26,7 @@ from services.journeys.moves.wishes import stir_movers
 from services.journeys.outgoing import Outgoing
 from services.journeys.steps import calls
 from services.journeys.steps.cases import Case
+from services.journeys.steps.circles import turning
 from services.journeys.steps.deciding import Decider
 from services.journeys.steps.results import answer
 from services.journeys.steps.rulings import Ruling
@@ -54,7 +55,7 @@ class Steps:
         world: World,
         clock: Clock,
         deliver: Callable[[Sequence[Outgoing]], None],
-        called: Callable[[], None] = lambda: None,
+        wake: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
         self._versions = versions
@@ -64,7 +65,7 @@ class Steps:
         self._rendezvous = Rendezvous(database=database, world=world, clock=clock)
         self._clock = clock
         self._deliver = deliver
-        self._called = called
+        self._wake = wake
 
     async def perform(self, items: Sequence[StepItem]) -> list[ServiceOutcome]:
         """One outcome per item, in order. `Later` for those that something did not answer for."""
@@ -124,15 +125,20 @@ class Steps:
             return list(cases)
         async with self._database.read() as session:
             arrived = await enrolments.arrivals(session, waits, self._clock.now())
-        return [replace(case, arrived_at=arrived.get(case.enrolment.id, case.enrolment.entered_at)) for case in cases]
+        return [replace(case, arrived_at=_arrival(case, arrived.get(case.enrolment.id))) for case in cases]
 
     async def _held_back(self, cases: Sequence[Case], paused: Paused) -> dict[enrolments.Key, Ruling]:
-        """Steps that act wait while their journey is paused; after the pause the policy of the wait before them counts."""
+        """Steps that act wait while their journey is paused; after the pause the policy of the wait before them counts.
+
+        Whoever turns in a circle without rest is stopped.
+        """
+        async with self._database.read() as session:
+            endless = {ruling.decision.key: ruling for ruling in await turning(session, cases, self._clock)}
         acting = [case for case in cases if acts(case.step) and paused.ever(case.enrolment.journey)]
         if not acting:
-            return {}
+            return endless
         now = self._clock.now()
-        found = {_key(case): parked(case, now) for case in acting if case.enrolment.journey in paused.now}
+        found = endless | {_key(case): parked(case, now) for case in acting if case.enrolment.journey in paused.now}
         async with self._database.read() as session:
             late = await late_waits(session, [case for case in acting if _key(case) not in found])
         for case in acting:
@@ -188,8 +194,8 @@ class Steps:
             others = [ruling.decision.key for ruling in rulings if ruling.decision.key not in fresh]
             earlier = await enrolments.decided(session, others) if others else {}
         self._deliver([*entered.outgoing, *told])
-        if any(ruling.calls for ruling in written):
-            self._called()
+        if entered.asked or any(ruling.calls for ruling in written):
+            self._wake()
         return earlier | {ruling.decision.key: ruling.decision for ruling in written}
 
     async def _answered(self, cases: Iterable[Case], decisions: dict[enrolments.Key, Decision]) -> dict[enrolments.Key, Match]:
@@ -302,3 +308,11 @@ def _key_of(item: StepItem) -> enrolments.Key:
 
 def _key(case: Case) -> enrolments.Key:
     return (case.enrolment.id, case.step.id, case.visit)
+
+
+def _arrival(case: Case, left: tuple[datetime, str, datetime] | None) -> datetime:
+    """When the person came to this step; a wait that follows on itself overlaps with its visit before."""
+    if left is None:
+        return case.enrolment.entered_at
+    at, step, again = left
+    return again if step == case.step.id else at

@@ -20,7 +20,7 @@ from services.journeys.waits.listeners import Listener, Source, reached
 from services.journeys.waits.matching import Fact, Matcher, record
 from services.journeys.world import World
 
-PAGE = 100
+PAGE = 500
 # What a start carries where only memberships may have been met before they were listened for.
 SEGMENTS_ONLY = "segments"
 TRAITS_ONLY = "traits"
