@@ -135,13 +135,13 @@ async def stats(session: AsyncSession, journey: str, clock: Clock) -> Stats:
         held += row.n if row.kind == "held_out" else 0
     now = await session.execute(
         text(
-            "SELECT d.step, count(*) FROM enrolment e JOIN LATERAL (SELECT step FROM decision WHERE enrolment_id = e.id "
-            "ORDER BY at DESC LIMIT 1) d ON true WHERE e.journey = :key AND e.state <> 'ended' GROUP BY 1"
+            "SELECT p.step, count(*) FROM enrolment e JOIN place p ON p.enrolment_id = e.id WHERE e.journey = :key "
+            "AND e.state <> 'ended' AND p.step IS NOT NULL GROUP BY 1"
         ),
         key,
     )
     for step, number in now.all():
-        counts[step].waiting_now = number
+        counts.setdefault(step, StepCount(step=step, kinds={}, choices={})).waiting_now = number
     return Stats(
         journey=journey,
         state=view.state,

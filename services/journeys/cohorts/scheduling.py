@@ -68,6 +68,8 @@ class Scheduler:
         """Makes the cohorts that are due; returns how many are new. One journey's trouble does not hold up the others."""
         async with self._database.read() as session:
             rows = (await session.execute(_SCHEDULED)).all()
+        followed = {(row.current, row.since) for row in rows}
+        self._quiet = {known: at for known, at in self._quiet.items() if known in followed}
         made = 0
         for row in rows:
             try:

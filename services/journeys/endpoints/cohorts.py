@@ -53,6 +53,7 @@ def cohort_routes(
 
     @router.get("/v1/cohorts/{cohort_id}", summary="How far a cohort is")
     async def one(caller: Annotated[Caller, requires(Scope.JOURNEYS_READ)], cohort_id: UUID) -> Cohort:
+        """`taken` members were looked at; `entered` and `refused` of them, or another service is being asked about them."""
         async with database.read() as session:
             return await cohorts.load(session, cohort_id)
 
@@ -63,6 +64,7 @@ def cohort_routes(
 
     @router.post("/v1/cohorts/{cohort_id}/resume", summary="Go on after the last member taken")
     async def resume(caller: Annotated[Caller, requires(Scope.JOURNEYS_WRITE)], cohort_id: UUID) -> Cohort:
+        """One that was paused; at its pace."""
         cohort = await move(cohort_id, "running", caller.name)
         wake()
         return cohort

@@ -38,6 +38,7 @@ def definition_routes(versions: Versions, world: World, clock: Clock, database: 
 
     @router.get("/v1/journeys/{key}", summary="The current definition of a journey")
     async def journey(caller: Annotated[Caller, requires(Scope.JOURNEYS_READ)], key: str) -> dict[str, Any]:
+        """As it was published; 404 for a journey that is only a draft."""
         async with database.read() as session:
             current = (await versions.current(session)).get(key)
         if current is None:
@@ -46,6 +47,7 @@ def definition_routes(versions: Versions, world: World, clock: Clock, database: 
 
     @router.get("/v1/versions/{version}", summary="The definition of a content hash")
     async def version(caller: Annotated[Caller, requires(Scope.JOURNEYS_READ)], version: str) -> dict[str, Any]:
+        """As it was published: a version never changes, so that it can be kept for ever."""
         return await versions.definition(version)
 
     @router.get("/v1/schema", summary="JSON Schema of a journey")

@@ -57,6 +57,7 @@ def lifecycle_routes(states: States, drafts: Drafts, database: Database) -> APIR
 
     @router.get("/v1/journeys/{key}/draft", summary="The draft of a journey")
     async def read_draft(caller: Annotated[Caller, _READ], key: str) -> Draft:
+        """As it was saved last, and everything that is wrong with it by now; 404 where nothing waits to be published."""
         return await drafts.read(key)
 
     @router.post("/v1/journeys/{key}/publish", summary="Publish the draft")
@@ -66,6 +67,7 @@ def lifecycle_routes(states: States, drafts: Drafts, database: Database) -> APIR
 
     @router.post("/v1/journeys/{key}/canary/promote", summary="Give the canary version to everybody new")
     async def promote(caller: Annotated[Caller, _WRITE], key: str) -> CanaryEnded:
+        """It becomes the current version; who is in the one before goes on there, unless they are migrated."""
         return CanaryEnded(key=key, version=await drafts.end_canary(key, promote=True, by=caller.name))
 
     @router.post("/v1/journeys/{key}/canary/abort", summary="Give the canary version to nobody new")
@@ -92,6 +94,7 @@ def lifecycle_routes(states: States, drafts: Drafts, database: Database) -> APIR
 
     @router.get("/v1/journeys/{key}/state", summary="The state, and who is held")
     async def state(caller: Annotated[Caller, _READ], key: str) -> StateView:
+        """And how many are under way, held and parked."""
         return await states.view(key)
 
     @router.get("/v1/journeys/{key}/versions", summary="All versions, and who is in them")

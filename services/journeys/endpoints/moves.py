@@ -58,6 +58,7 @@ def move_routes(desk: MigrationsDesk, by_hand: ByHand) -> APIRouter:
 
     @router.get("/v1/journeys/{key}/migrations/{migration_id}", summary="How far a migration is")
     async def progress(caller: Annotated[Caller, _READ], key: str, migration_id: UUID) -> MigrationView:
+        """`moved`, `stayed` and `ended` people so far; `on_their_way` are those who go when their workflow asks next."""
         return await desk.progress(key, migration_id)
 
     @router.post("/v1/journeys/{key}/migrations/{migration_id}/cancel", summary="Stop a migration")

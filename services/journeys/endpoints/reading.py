@@ -51,6 +51,7 @@ def reading_routes(database: Database, enroller: Enroller, clock: Clock) -> APIR
 
     @router.get("/v1/enrolments/{enrolment_id}/story", summary="Why: every decision with the values seen")
     async def story(caller: Annotated[Caller, requires(Scope.JOURNEYS_READ)], enrolment_id: UUID) -> Story:
+        """In order: the entry, decisions, what met waits and criteria, the end. `GET /v1/explain` says it in sentences."""
         async with database.read() as session:
             return await reporting.story(session, enrolment_id)
 

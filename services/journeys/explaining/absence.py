@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, assert_never
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from journeys import Journey
 from journeys.model import EntryByApi, EntryByEvent, EntryBySchedule, EntryBySegment
 from services.journeys.explaining.model import Finding
 from services.journeys.explaining.register import JourneyPast
-from services.journeys.explaining.sentences import instant
+from services.journeys.explaining.sentences import instant, value
 from services.journeys.explaining.witnesses import Witnesses
 from services.journeys.lifecycle.versions import Versions
 
@@ -92,15 +93,25 @@ class Absence:
         if outside is not None:
             return [outside]
         stays = [stay for stay in await self._witnesses.stays(profile_id, segment) if stay.member]
-        since = stays[-1].at if stays else None
-        if since is not None and past.first_published is not None and since < past.first_published:
+        since, open_since = (stays[-1].at if stays else None), await self._open_since(past, segment)
+        if since is not None and open_since is not None and since < open_since:
             text = (
-                f"A member of {segment!r} since {instant(since)}, before the journey was published at "
-                f"{instant(past.first_published)}: only a back-fill takes in who is a member already."
+                f"A member of {segment!r} since {instant(since)}, before the journey was published with this entry at "
+                f"{instant(open_since)}: only a back-fill takes in who is a member already."
             )
             return [Finding(kind="in_segment_before", text=text, at=since, seen={"segment": segment})]
         text = f"Became a member of {segment!r} at {instant(since)} and should enter as soon as that arrives here."
         return [Finding(kind="should_have_entered", text=text, at=since, seen={"segment": segment})]
+
+    async def _open_since(self, past: JourneyPast, segment: str) -> datetime | None:
+        """Since when, without a break, becoming a member of this segment is the way in."""
+        since = None
+        for at, version in reversed(past.published):
+            entry = (await self._versions.journey(version)).entry
+            if not isinstance(entry, EntryBySegment) or entry.segment_entered != segment:
+                break
+            since = at
+        return since
 
     async def _by_schedule(self, entry: EntryBySchedule, profile_id: UUID, occasions: list[Any]) -> list[Finding]:
         found = [] if (outside := await self._outside(entry.segment, profile_id)) is None else [outside]
@@ -148,7 +159,7 @@ def _state(past: JourneyPast) -> Finding:
 
 
 def _values(seen: dict[str, JsonValue]) -> str:
-    return ", ".join(f"{name} is {value!r}" for name, value in sorted(seen.items())) or "nothing is known"
+    return ", ".join(f"{name} is {value(each)}" for name, each in sorted(seen.items())) or "nothing is known"
 
 
 def _properties(where: Filter | None) -> Iterator[str]:

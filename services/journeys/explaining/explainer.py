@@ -12,7 +12,7 @@ from services.journeys.explaining import register, sentences
 from services.journeys.explaining.absence import Absence
 from services.journeys.explaining.model import EnrolmentStory, Explanation, Finding
 from services.journeys.explaining.register import JourneyPast
-from services.journeys.explaining.stories import stories, with_messages
+from services.journeys.explaining.stories import lived, stories, with_messages
 from services.journeys.explaining.witnesses import Witnesses
 from services.journeys.lifecycle.versions import Versions
 
@@ -32,15 +32,19 @@ class Explainer:
         async with self._database.read() as session:
             past = await register.past_of(session, journey)
             lives = await stories(session, journey, person)
+            times = await lived(session, journey, person)
             why = await register.refusals(session, journey, person)
             why += await register.being_asked(session, journey, person)
+            refused = await register.refused_triggers(session, journey, person) if not lives else frozenset()
             occasions = await register.occasions(session, journey)
         if lives:
             lives = [await self._with_messages(life, notes) for life in lives]
+            if times > len(lives):
+                notes.append(f"Only the newest {len(lives)} of {times} enrolments are told.")
         else:
-            refused = frozenset(str(finding.seen["event_id"]) for finding in why)
+            asked = frozenset(str(finding.seen["event_id"]) for finding in why)
             try:
-                why += await self._absence.why(past, person, refused, occasions)
+                why += await self._absence.why(past, person, refused | asked, occasions)
             except CallFailed as error:
                 notes.append(f"The trigger could not be looked into: {error}")
         return Explanation(
@@ -48,7 +52,7 @@ class Explainer:
             profile_id=person,
             user_id=user_id,
             entered=bool(lives),
-            summary=_summary(past, lives, why, notes),
+            summary=_summary(past, lives, times, why, notes),
             enrolments=lives,
             why_not=why,
             notes=notes,
@@ -88,10 +92,10 @@ class Explainer:
             return life
 
 
-def _summary(past: JourneyPast, lives: list[EnrolmentStory], why: list[Finding], notes: list[str]) -> str:
+def _summary(past: JourneyPast, lives: list[EnrolmentStory], times: int, why: list[Finding], notes: list[str]) -> str:
     if lives:
-        times = "once" if len(lives) == 1 else f"{len(lives)} times"
-        return f"Entered {past.key!r} {times}, last at {sentences.instant(lives[-1].entered_at)}. {lives[-1].text}"
+        often = "once" if times == 1 else f"{times} times"
+        return f"Entered {past.key!r} {often}, last at {sentences.instant(lives[-1].entered_at)}. {lives[-1].text}"
     if why:
         return f"Never entered {past.key!r}. {why[0].text}"
     return f"Never entered {past.key!r}; why could not be found out: {notes[-1] if notes else 'nothing is known'}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,10 +23,14 @@ _STATES = {
     "archive": "archived",
 }
 
+MOST = 100
+"""Findings of one kind, the newest."""
+
 
 @dataclass(frozen=True, slots=True)
 class JourneyPast:
-    """A journey as it was: versions by the instant they were published, states by the instant they began."""
+    """A journey as it was: versions by the instants from which everybody new entered by them (one that was published again
+    is there again), states by the instant they began."""
 
     key: str
     current: str | None
@@ -61,27 +65,35 @@ async def past_of(session: AsyncSession, key: str) -> JourneyPast:
     versions = await session.execute(
         text("SELECT published_at, hash FROM version WHERE key = :key ORDER BY published_at, number"), {"key": key}
     )
-    changes = await session.execute(
-        text("SELECT at, action FROM audit WHERE journey = :key AND enrolment_id IS NULL ORDER BY id"),
+    noted = await session.execute(
+        text(
+            "SELECT at, action, detail->>'version' AS version, jsonb_exists(detail, 'canary') AS canary FROM audit "
+            "WHERE journey = :key AND enrolment_id IS NULL AND action IN ('publish', 'promote canary', 'pause', 'resume', "
+            "'drain', 'archive') ORDER BY id"
+        ),
         {"key": key},
     )
+    changes = noted.all()
     entered = (await session.execute(text("SELECT count(*) FROM enrolment WHERE journey = :key"), {"key": key})).scalar_one()
     return JourneyPast(
         key=row.key,
         current=row.current,
         state=row.state,
         state_since=row.state_since,
-        published=tuple((each.published_at, each.hash) for each in versions.all()),
-        changes=tuple(_states((each.at, each.action) for each in changes.all())),
+        published=_published([(each.published_at, each.hash) for each in versions.all()], changes),
+        changes=tuple(_states((each.at, each.action) for each in changes)),
         entered=entered,
     )
 
 
 async def refusals(session: AsyncSession, journey: str, profile_id: UUID) -> list[Finding]:
-    """When the person met the trigger and was refused, oldest first, with the values that it rests on."""
+    """When the person met the trigger and was refused: the newest `MOST` times, oldest first, with the values it rests on."""
     rows: Any = await session.execute(
-        text("SELECT event_id, reason, at, seen FROM refusal WHERE journey = :journey AND profile_id = :profile ORDER BY at"),
-        {"journey": journey, "profile": profile_id},
+        text(
+            "SELECT * FROM (SELECT event_id, reason, at, seen FROM refusal WHERE journey = :journey AND profile_id = :profile "
+            "ORDER BY at DESC LIMIT :most) newest ORDER BY at"
+        ),
+        {"journey": journey, "profile": profile_id, "most": MOST},
     )
     return [
         Finding(
@@ -94,11 +106,23 @@ async def refusals(session: AsyncSession, journey: str, profile_id: UUID) -> lis
     ]
 
 
+async def refused_triggers(session: AsyncSession, journey: str, profile_id: UUID) -> frozenset[str]:
+    """The ids of all the triggers that the person was refused at."""
+    rows = await session.execute(
+        text("SELECT event_id FROM refusal WHERE journey = :journey AND profile_id = :profile"),
+        {"journey": journey, "profile": profile_id},
+    )
+    return frozenset(row[0] for row in rows.all())
+
+
 async def being_asked(session: AsyncSession, journey: str, profile_id: UUID) -> list[Finding]:
     """The person met the trigger, and another service has yet to say whether they may enter."""
     rows = await session.execute(
-        text("SELECT event_id, attempts FROM candidate WHERE journey = :journey AND profile_id = :profile ORDER BY id"),
-        {"journey": journey, "profile": profile_id},
+        text(
+            "SELECT event_id, attempts FROM candidate WHERE journey = :journey AND (profile_id = :profile OR profile_id IN "
+            "(SELECT profile_id FROM merged WHERE survivor = :profile)) ORDER BY id LIMIT :most"
+        ),
+        {"journey": journey, "profile": profile_id, "most": MOST},
     )
     return [
         Finding(
@@ -117,6 +141,19 @@ async def occasions(session: AsyncSession, journey: str) -> list[Any]:
         {"journey": journey},
     )
     return list(rows.all())
+
+
+def _published(versions: list[tuple[datetime, str]], changes: Sequence[Any]) -> tuple[tuple[datetime, str], ...]:
+    """From the audit log, which knows what was published again and what to a share only; of before it, from the versions."""
+    noted = [(each.at, each.version) for each in changes if each.action in ("publish", "promote canary")]
+    told = [
+        (each.at, each.version)
+        for each in changes
+        if each.action == "promote canary" or (each.action == "publish" and not each.canary)
+    ]
+    first = {version: at for at, version in reversed(noted)}
+    before = [(at, version) for at, version in versions if version not in first or at < first[version]]
+    return tuple(sorted([*before, *told], key=lambda each: each[0]))
 
 
 def _states(changes: Iterable[tuple[datetime, str]]) -> Iterator[tuple[datetime, str]]:

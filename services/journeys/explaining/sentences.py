@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
+
 from services.journeys.explaining.model import MessageFate, WaitEnd
+
+_TO_THE_JOURNEY = {"pause": "paused", "resume": "resumed", "drain": "drained", "archive": "archived"}
 
 
 def instant(at: datetime | None) -> str:
@@ -46,11 +50,27 @@ def decided(kind: str, step: str, outcome: Mapping[str, Any], seen: Mapping[str,
             names = ", ".join(sorted(seen.get("set", {}))) or "nothing: no value was there"
             return f"At {step!r} the profile was updated: {names}."
         case "started":
-            return f"At {step!r} the journey {seen.get('journey')!r} was started."
+            return f"At {step!r} the journey {seen.get('journey')!r} was started{_ended(seen.get('came_to'))}."
+        case "called":
+            return f"At {step!r} a web service was asked{_answered(seen.get('came_to'))}."
+        case "emitted":
+            return f"At {step!r} the event {seen.get('event')!r} was tracked."
         case "not_started":
             return f"At {step!r} the journey {seen.get('journey')!r} was not started: nobody can enter it."
         case _:
             return f"At {step!r}: {kind.replace('_', ' ')}."
+
+
+def held(state: str, until: datetime) -> str:
+    """Why somebody who has entered has not begun."""
+    if state == "paused":
+        return "Held: the journey is paused; it begins after the resume."
+    return f"Held until {instant(until)}: so many enter per hour, or begin again after a pause."
+
+
+def value(seen: object) -> str:
+    """A value as it stands in a journey's file."""
+    return orjson.dumps(seen).decode()
 
 
 def wait_ended(end: WaitEnd) -> str:
@@ -86,6 +106,11 @@ def whole(state: str, reason: str | None, ended_at: datetime | None, step: str |
 
 
 def audited(action: str, who: str, detail: Mapping[str, Any]) -> str:
+    if action in _TO_THE_JOURNEY:
+        return f"{who} {_TO_THE_JOURNEY[action]} the journey."
+    if action == "migrate":
+        ends = f"; the wait now ends at {detail['wait_ends']}" if detail.get("wait_ends") else ""
+        return f"{who} moved it to another version, from {detail.get('from_step')!r} to {detail.get('to_step')!r}{ends}."
     told = ", ".join(f"{name} {value}" for name, value in sorted(detail.items()) if isinstance(value, str | int | float))
     return f"{who}: {action.replace('_', ' ')}" + (f" ({told})." if told else ".")
 
@@ -100,13 +125,27 @@ def _policy(outcome: Mapping[str, Any]) -> str:
             return "on at once"
 
 
+def _ended(came_to: object) -> str:
+    if not isinstance(came_to, Mapping):
+        return ""
+    return f"; it has ended: {came_to.get('reason')}"
+
+
+def _answered(came_to: object) -> str:
+    if not isinstance(came_to, Mapping):
+        return ""
+    told = f"answered {came_to['status']}" if came_to.get("status") else f"gave no answer ({came_to.get('error')})"
+    tries = came_to.get("tries")
+    return f"; it {told}" + (f", at try {tries}" if isinstance(tries, int) and tries > 1 else "")
+
+
 def _because(outcome: Mapping[str, Any], seen: Mapping[str, Any]) -> str:
     looked = seen.get(str(outcome.get("path")))
     if outcome.get("path") == "otherwise":
         return ", since no other matched"
     if not isinstance(looked, Mapping) or not isinstance(looked.get("seen"), Mapping):
         return ""
-    values = ", ".join(f"{name} is {value!r}" for name, value in sorted(looked["seen"].items()))
+    values = ", ".join(f"{name} is {value(each)}" for name, each in sorted(looked["seen"].items()))
     return f", since {values}" if values else ""
 
 

@@ -13,22 +13,35 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from services.journeys.explaining import sentences
 from services.journeys.explaining.model import EnrolmentStory, Line, MessageFate, WaitEnd
 
+MOST = 50
+"""Lives of one person in one journey that are told, the newest."""
+
 _WAITS = frozenset({"sleep", "waiting"})
 _ORDER = {"entered": 0, "held": 1, "ended": 3}
 
 
+async def lived(session: AsyncSession, journey: str, profile_id: UUID) -> int:
+    """How often one person entered one journey."""
+    counted = await session.execute(
+        text("SELECT count(*) FROM enrolment WHERE profile_id = :profile AND journey = :journey"),
+        {"profile": profile_id, "journey": journey},
+    )
+    return int(counted.scalar_one())
+
+
 async def stories(session: AsyncSession, journey: str, profile_id: UUID) -> list[EnrolmentStory]:
-    """The whole lives of one person in one journey, oldest first; messages are told by `with_messages`."""
+    """The newest `MOST` lives of one person in one journey, oldest first; messages are told by `with_messages`."""
     rows = await session.execute(
         text(
             "SELECT e.id, e.version, v.number AS version_number, e.entry_key, e.number, e.state, e.reason, e.entered_at, "
-            "e.ended_at, e.goal_at, e.start_at, e.entry, e.late, p.step, p.due FROM enrolment e "
+            "e.ended_at, e.goal_at, e.start_at, e.entry, e.late, p.step, p.due, j.state AS journey_state FROM enrolment e "
+            "JOIN journey j ON j.key = e.journey "
             "LEFT JOIN version v ON v.hash = e.version LEFT JOIN place p ON p.enrolment_id = e.id "
-            "WHERE e.profile_id = :profile AND e.journey = :journey ORDER BY e.entered_at, e.number"
+            "WHERE e.profile_id = :profile AND e.journey = :journey ORDER BY e.entered_at DESC, e.number DESC LIMIT :most"
         ),
-        {"profile": profile_id, "journey": journey},
+        {"profile": profile_id, "journey": journey, "most": MOST},
     )
-    return [await _story(session, journey, row) for row in rows.all()]
+    return [await _story(session, journey, row) for row in reversed(rows.all())]
 
 
 def with_messages(story: EnrolmentStory, messages: Mapping[tuple[str, int], MessageFate]) -> EnrolmentStory:
@@ -45,17 +58,19 @@ def with_messages(story: EnrolmentStory, messages: Mapping[tuple[str, int], Mess
 async def _story(session: AsyncSession, journey: str, row: Any) -> EnrolmentStory:
     lines = await _decisions(session, row)
     lines += await _criteria(session, row.id)
-    lines += await _audit(session, journey, row)
+    audited = await _audit(session, journey, row)
+    lines += audited
+    migrated = any(line.what == "migrate" for line in audited)  # the row then names another version than that of the entry
     lines.append(
         Line(
             at=row.entered_at,
             what="entered",
-            text=sentences.entered(row.entry, row.version_number, row.entry_key),
+            text=sentences.entered(row.entry, None if migrated else row.version_number, row.entry_key),
             seen=row.entry,
         )
     )
-    if row.start_at is not None and row.state == "running":
-        held = f"Held until {sentences.instant(row.start_at)}: the journey is paused, or has a cap per hour."
+    held = sentences.held(row.journey_state, row.start_at) if row.start_at is not None and row.state == "running" else None
+    if held is not None:
         lines.append(Line(at=row.entered_at, what="held", text=held, until=row.start_at))
     if row.ended_at is not None:
         text_ = sentences.whole("ended", row.reason, row.ended_at, None, None)
@@ -74,7 +89,7 @@ async def _story(session: AsyncSession, journey: str, row: Any) -> EnrolmentStor
         held_until=row.start_at if row.state == "running" else None,
         step=row.step,
         due=row.due,
-        text=sentences.whole(row.state, row.reason, row.ended_at, row.step, row.due),
+        text=held or sentences.whole(row.state, row.reason, row.ended_at, row.step, row.due),
         entry=row.entry,
         lines=sorted(lines, key=lambda line: (line.at, _ORDER.get(line.what, 2))),
     )

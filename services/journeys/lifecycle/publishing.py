@@ -24,6 +24,11 @@ _PUBLISH = text(
     "state = CASE WHEN journey.state = 'paused' THEN 'paused' ELSE 'published' END, "
     "state_since = CASE WHEN journey.state IN ('paused', 'published') THEN journey.state_since ELSE excluded.state_since END"
 )
+# What came up under a schedule that did not count then is past: the version takes over from now on.
+_SCHEDULE = text(
+    "UPDATE schedule s SET checked_to = greatest(s.checked_to, CAST(:now AS timestamptz)) FROM journey j "
+    "WHERE s.journey = :key AND j.key = s.journey AND (j.current IS DISTINCT FROM :hash OR j.state IN ('draining', 'archived'))"
+)
 
 
 async def store(
@@ -43,6 +48,7 @@ async def store(
 async def take_effect(session: AsyncSession, journey: Journey, version: str, now: datetime, canary: int | None) -> None:
     """Makes a version the current one, or the canary of so many percent. Raises `Conflict`."""
     if canary is None:
+        await session.execute(_SCHEDULE, {"key": journey.key, "hash": version, "now": now})
         await session.execute(_PUBLISH, {"key": journey.key, "hash": version, "now": now})
         return
     row = (

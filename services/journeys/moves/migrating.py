@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from services.journeys.enrolments import Enrolment
 from services.journeys.lifecycle.auditing import note
 from services.journeys.lifecycle.pacing import Pace
 from services.journeys.lifecycle.versions import Versions
-from services.journeys.moves.destinations import Wish
+from services.journeys.moves.destinations import EXIT, Wish
 from services.journeys.moves.migration_plans import MigrationPlan
 from services.journeys.moves.transferring import new_criteria
 from services.journeys.moves.wishes import want
@@ -118,6 +119,7 @@ class Migrator:
                 case "map":
                     batch.moving[row.id] = Wish(to=job.target, mapping=plan.mapping, migration=job.id, who=job.created_by)
         ended, written = await stop(session, batch.ending, "migrated", now)
+        await noted_exits(session, job.journey, ended, who=job.created_by, migration=job.id, to=job.target, at=now)
         written += await want(session, batch.moving)
         there = await self._versions.journey(job.target, session)
         moved = 0
@@ -165,6 +167,14 @@ class Migrator:
                 )
                 detail = {"migration": str(job.id)}
                 await note(session, at=now, who="reis", action="migration done", journey=job.journey, detail=detail)
+
+
+async def noted_exits(
+    session: AsyncSession, journey: str, ended: Sequence[UUID], *, who: str, migration: UUID, to: str, at: datetime
+) -> None:
+    """In the audit log: whom a migration ended."""
+    detail = {"to_version": to, "to_step": EXIT, "migration": str(migration)}
+    await note(session, at=at, who=who, action="migrate", journey=journey, enrolments=ended, detail=detail)
 
 
 async def on_their_way(session: AsyncSession, migration: UUID) -> int:

@@ -24,6 +24,7 @@ from journeys.outcome import Deferred, Ended, ServiceOutcome
 from services.journeys.enrolments import Decision, Enrolment, Key, Known
 from services.journeys.lifecycle.versions import Versions
 from services.journeys.moves.destinations import Destination, Sent, Wish
+from services.journeys.moves.migrating import noted_exits
 from services.journeys.moves.transferring import Transfer, transfer
 from services.journeys.outgoing import Outgoing, write
 from services.journeys.steps.cases import Case
@@ -116,11 +117,15 @@ class Mover:
         async with self._database.read() as session:
             return not await matched(session, [decision.key])
 
-    async def _exit(self, enrolment: Enrolment, wish: Wish) -> ServiceOutcome:
+    async def _exit(self, enrolment: Enrolment, wish: Wish) -> ServiceOutcome | None:
+        now = self._clock.now()
         async with self._database.begin() as session:
-            stopped, written = await stop(session, [enrolment.id], "migrated", self._clock.now())
+            if not await _still_counts(session, wish):
+                return None
+            stopped, written = await stop(session, [enrolment.id], "migrated", now)
             if stopped and wish.migration is not None:
                 await count(session, wish, "ended")
+                await noted_exits(session, enrolment.journey, stopped, who=wish.who, migration=wish.migration, to=wish.to, at=now)
         self._deliver(written)
         return Ended(reason="ended")
 
@@ -132,7 +137,7 @@ class Mover:
         destination: Destination,
         there: Journey,
         decision: Decision | None,
-    ) -> ServiceOutcome:
+    ) -> ServiceOutcome | None:
         profile = await self._world.profile(enrolment.profile_id)
         retimed = None
         if destination.kind == "stay" and decision is not None:
@@ -150,6 +155,8 @@ class Mover:
             request=f"move:{uuid4()}",
         )
         async with self._database.begin() as session:
+            if not await _still_counts(session, wish):
+                return None
             written = await transfer(session, change, self._clock.now())
             if written is not None and wish.migration is not None:
                 await count(session, wish, "moved")
@@ -176,6 +183,14 @@ def move_signal(enrolment: Enrolment, to: str, sent: Sent) -> Outgoing:
     """What makes a workflow begin anew; Temporal takes the same request once."""
     body = MoveSignal(journey=to, step=sent.step, offset=sent.offset).model_dump(mode="json")
     return Outgoing(enrolment.id, enrolment.journey, "move", body, sent.request)
+
+
+async def _still_counts(session: AsyncSession, wish: Wish) -> bool:
+    """Whether it was not cancelled. Its migration is locked before its enrolments, as by everybody else."""
+    if wish.migration is None:
+        return True
+    rows = await session.execute(text("SELECT state FROM migration WHERE id = :id FOR UPDATE"), {"id": wish.migration})
+    return rows.scalar_one_or_none() != "cancelled"
 
 
 async def count(session: AsyncSession, wish: Wish, what: str) -> None:

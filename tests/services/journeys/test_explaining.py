@@ -10,6 +10,7 @@ from contracts.channels import SendResult
 from infra.errors import BadInput, NotFound
 from services.journeys.explaining import Explainer, Explanation
 from services.journeys.explaining.model import Finding
+from services.journeys.explaining.register import past_of
 from services.journeys.explaining.witnesses import Witnesses
 from tests.services.journeys.conftest import Service
 
@@ -240,3 +241,67 @@ async def test_who_and_where_must_exist_and_be_named_once(service: Service) -> N
     await service.publish()
     service.neighbours.users["ann"] = person = await somebody(service)
     assert (await explainer.explain("signup", profile_id=None, user_id="ann")).profile_id == person
+
+
+async def test_a_version_that_was_published_again_is_the_one_whose_where_counts(service: Service) -> None:
+    first = {"event": "Signup", "where": {"property": "plan", "eq": "gold"}}
+    await service.publish(entry=first, steps=[SEND])
+    service.pass_time(timedelta(days=1))
+    await service.publish(entry={"event": "Signup", "where": {"property": "plan", "eq": "tin"}}, steps=[SEND])
+    service.pass_time(timedelta(days=1))
+    await service.publish(entry=first, steps=[SEND])
+    service.pass_time(timedelta(days=1))
+    profile_id = await somebody(service)
+    service.neighbours.track(profile_id, service.event("Signup", plan="tin"))
+    assert (await only_reason(service, profile_id)).kind == "where_failed"
+
+
+async def test_a_canary_is_not_yet_the_version_that_counts(service: Service) -> None:
+    await service.publish(steps=[SEND])
+    service.pass_time(timedelta(days=1))
+    draft = {"key": "signup", "name": "Other", "purpose": "marketing", "entry": {"event": "Signup"}, "steps": [SEND]}
+    draft["entry"] = {"event": "Signup", "key": "event.properties.event_id"}
+    await service.lifecycle.drafts.save("signup", draft, by="test")
+    await service.lifecycle.drafts.publish("signup", by="test", canary=10)
+    async with service.database.read() as session:
+        assert [number for number, _ in enumerate((await past_of(session, "signup")).published)] == [0]
+    service.pass_time(timedelta(days=1))
+    version = await service.lifecycle.drafts.end_canary("signup", promote=True, by="test")
+    async with service.database.read() as session:
+        assert (await past_of(session, "signup")).published[1:] == ((service.clock.now(), version),)
+
+
+async def test_who_was_in_the_segment_before_it_became_the_way_in(service: Service) -> None:
+    profile_id = await somebody(service)
+    await service.publish(steps=[SEND])
+    service.pass_time(timedelta(days=1))
+    entered = {"member": True, "at": service.clock.now().isoformat(), "number": 1, "version": 1}
+    service.neighbours.memberships[profile_id] = [{"segment": "puppies", "member": True, "history": [entered]}]
+    service.neighbours.holds = True
+    service.pass_time(timedelta(days=1))
+    await service.publish(entry={"segment_entered": "puppies"}, steps=[SEND])
+    assert (await only_reason(service, profile_id)).kind == "in_segment_before"
+
+
+async def test_a_long_story_has_the_newest_lives_and_refusals_and_says_so(service: Service) -> None:
+    await service.publish(entry={"event": "Signup", "reentry": "always"}, steps=[SEND])
+    profile_id = await somebody(service)
+    for _ in range(52):
+        service.pass_time(timedelta(minutes=1))
+        await service.track(profile_id, "Signup")
+    explained = await explain(service, profile_id)
+    assert (len(explained.enrolments), explained.enrolments[-1].number) == (50, 52)
+    assert "52 times" in explained.summary
+    assert any("52" in note for note in explained.notes)
+
+
+async def test_more_refusals_than_are_told_are_still_refusals(service: Service) -> None:
+    await service.publish(entry={"event": "Signup"}, steps=[SEND])
+    await service.write("UPDATE journey SET state = 'draining'")
+    profile_id = await somebody(service)
+    for _ in range(103):
+        service.pass_time(timedelta(minutes=1))
+        await service.track(profile_id, "Signup")
+    explained = await explain(service, profile_id)
+    kinds = [each.kind for each in explained.why_not]
+    assert kinds == ["refused"] * 100 + ["draining"]

@@ -1,11 +1,13 @@
 """Migrating people to another version, and moving one by hand; the workflow is played by the test."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 
 from contracts.journeys import FinishItem
 from infra.errors import BadInput, Conflict
@@ -336,3 +338,32 @@ async def test_a_new_criterion_that_a_trait_meets_already_ends_the_enrolment_aft
     (signal,) = await look_back(person.id, payload["look_back"])
     assert signal.kind == "interrupt"
     assert (await person.row()).reason == "exit: trait 'staff'"  # not the event that they entered by
+
+
+async def test_whom_a_migration_ends_is_in_the_audit_log(service: Service) -> None:
+    old = await _publish(service, PAUSE)
+    by_rule, by_map = await _enters(service, old, event_id="a"), await _enters(service, old, event_id="b")
+    await by_map.asks("pause")
+    new = await _publish(service, PAUSE, LETTER)
+    rule = {"share": 100, "steps": ["pause"], "action": "map"}
+    await _migrate(service, mapping={"pause": "exit"}, cohorts=[rule, {"share": 100, "action": "exit"}])
+    assert isinstance(await by_map.asks("pause", confirm=True), Ended)
+    noted = await service.rows("SELECT enrolment_id, who, detail FROM audit WHERE action = 'migrate'")
+    assert {(each.enrolment_id, each.who) for each in noted} == {(by_rule.id, "ann"), (by_map.id, "ann")}
+    assert {(each.detail["to_version"], each.detail["to_step"]) for each in noted} == {(new, "exit")}
+
+
+async def test_a_cancel_and_a_move_at_the_same_time_do_not_stand_in_each_others_way(service: Service) -> None:
+    old = await _publish(service, PAUSE, LETTER)
+    person = await _enters(service, old)
+    await person.asks("pause")
+    await _publish(service, PAUSE, FIRST)
+    view = await _migrate(service)
+    async with service.database.begin() as session:  # as a cancel does it, one statement after the other
+        await session.execute(text("UPDATE migration SET state = 'cancelled' WHERE id = :id"), {"id": view.id})
+        asking = asyncio.create_task(person.asks("pause", confirm=True))
+        while not await service.rows("SELECT 1 FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.01)
+        await session.execute(text("UPDATE enrolment SET moving = NULL WHERE id = :id"), {"id": person.id})
+    assert isinstance(await asking, Sleep)
+    assert (await person.row()).version == old

@@ -142,3 +142,38 @@ async def test_who_moves_to_another_zone_meanwhile_enters_once(crowd: Crowd) -> 
 async def state(crowd: Crowd, to: str) -> None:
     async with crowd.service.database.begin() as session:
         await session.execute(text("UPDATE journey SET state = :to"), {"to": to})
+
+
+async def test_a_version_published_again_makes_up_for_nothing_that_came_while_another_counted(crowd: Crowd) -> None:
+    SetClock.instant = at("08:00")
+    await crowd.scheduler.step()
+    await publish(crowd.service, at="09:30")
+    SetClock.instant = at("08:30", 11)
+    await crowd.scheduler.step()
+    assert (await occasions(crowd))["2026-03-11T09:30 Europe/Berlin"] == "running"
+    SetClock.instant = at("09:00", 11)
+    await publish(crowd.service)
+    await crowd.scheduler.step()
+    assert "2026-03-11T09:00 Europe/Berlin" not in await occasions(crowd)
+    SetClock.instant = at("08:00", 12)
+    await crowd.scheduler.step()
+    assert (await occasions(crowd))["2026-03-12T09:00 Europe/Berlin"] == "running"
+
+
+async def test_a_journey_that_is_opened_again_makes_up_for_nothing_that_came_while_it_was_archived(crowd: Crowd) -> None:
+    SetClock.instant = at("07:00")
+    await crowd.scheduler.step()
+    await crowd.service.lifecycle.states.change("signup", "archive", by="test", end=True)
+    SetClock.instant = at("09:00")
+    await publish(crowd.service)
+    await crowd.scheduler.step()
+    assert "2026-03-10T09:00 Europe/Berlin" not in await occasions(crowd)
+
+
+async def test_a_schedule_that_is_followed_no_more_wakes_nobody(crowd: Crowd) -> None:
+    scheduler = crowd.scheduler
+    await scheduler.step()
+    await crowd.service.lifecycle.states.change("signup", "archive", by="test", end=True)
+    SetClock.instant = at("12:00", 12)
+    await scheduler.step()
+    assert scheduler._seconds() > 1

@@ -11,6 +11,7 @@ from alembic import command
 from sqlalchemy import create_engine, text
 
 from infra import migrations
+from infra.db import service_url
 from infra.local.postgres import EmbeddedPostgres
 from journeys.outcome import Done, Ended, Moved, Waiting
 from journeys.parse import content_hash
@@ -43,15 +44,15 @@ def migrated_database(postgres: EmbeddedPostgres, database_names: Iterator[str])
     """A database of the first tables, with people in it, brought to the newest."""
     name = next(database_names)
     schema, url = migrations.schema_of("journeys"), postgres.url(name)
-    migrations.create_database(migrations.service_url(url, "journeys"))
-    command.upgrade(migrations._config(schema, migrations.service_url(url, "journeys")), "0001")
-    engine = create_engine(migrations.service_url(url, "journeys"))
+    migrations.create_database(service_url(url, "journeys"))
+    command.upgrade(migrations._config(schema, service_url(url, "journeys")), "0001")
+    engine = create_engine(service_url(url, "journeys"))
     with engine.begin() as connection:
         for statement, rows in _old_rows():
             connection.execute(text(statement), rows)
     engine.dispose()
     migrations.upgrade(schema, url)
-    yield lambda _: migrations.service_url(url, "journeys").render_as_string(hide_password=False)
+    yield lambda _: service_url(url, "journeys").render_as_string(hide_password=False)
     postgres.drop_database(f"{name}_journeys")
 
 
