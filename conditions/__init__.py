@@ -45,7 +45,7 @@ members, an object is there and equals nothing. Once bound, `as` holds the refer
 """
 
 from conditions.duration import Duration, add, at_local
-from conditions.evaluate import evaluate
+from conditions.evaluate import Asker, compile_condition, evaluate
 from conditions.filters import compile_filter, matches_filter
 from conditions.model import (
     NOTHING,
@@ -85,6 +85,7 @@ __all__ = [
     "NOTHING",
     "All",
     "AnyOf",
+    "Asker",
     "Comparison",
     "Condition",
     "ConditionError",
@@ -114,6 +115,7 @@ __all__ = [
     "at_local",
     "bind",
     "bind_filter",
+    "compile_condition",
     "compile_filter",
     "did_you_mean",
     "evaluate",

@@ -102,12 +102,16 @@ def add(instant: datetime, duration: Duration, zone: tzinfo) -> datetime:
     day; that local time becomes an instant by `at_local`; then the seconds pass on the absolute clock. A duration without months
     and days never looks at the zone. Raises OverflowError outside the years 1 to 9999.
     """
-    moved = instant.astimezone(UTC)
-    if duration.months or duration.days:
-        local = instant.astimezone(zone)
-        day = _add_months(local.date(), duration.months) + timedelta(days=duration.days)
-        moved = at_local(day, local.time(), zone)
-    return moved + timedelta(seconds=duration.seconds)
+    if not duration.months and not duration.days:
+        return instant.astimezone(UTC) + timedelta(seconds=duration.seconds)
+    local = instant.astimezone(zone)
+    day = local.date()
+    if duration.months:
+        day = _add_months(day, duration.months)
+    if duration.days:
+        day += timedelta(days=duration.days)
+    moved = at_local(day, local.time(), zone)
+    return moved + timedelta(seconds=duration.seconds) if duration.seconds else moved
 
 
 def at_local(day: date, clock: time, zone: tzinfo) -> datetime:
@@ -115,7 +119,7 @@ def at_local(day: date, clock: time, zone: tzinfo) -> datetime:
 
     A local time that is skipped moves forward by the length of the gap; one that comes twice is the first (PEP 495, fold=0).
     """
-    return datetime.combine(day, clock.replace(tzinfo=None, fold=0), tzinfo=zone).astimezone(UTC)
+    return datetime.combine(day, clock.replace(fold=0) if clock.fold else clock, tzinfo=zone).astimezone(UTC)
 
 
 def _add_months(day: date, months: int) -> date:

@@ -1,6 +1,6 @@
 """Asking a condition of one person."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -25,7 +25,9 @@ from conditions.operators import compare, compile_test
 from conditions.person import Evaluation, EventFact, Person
 from conditions.values import exact, is_number, lookup, parse_instant
 
+Asker = Callable[[Person, datetime], Evaluation]
 _Answer = tuple[bool, datetime | None]
+_Part = Callable[["_Question"], _Answer]
 
 
 def evaluate(condition: Condition, person: Person, now: datetime) -> Evaluation:
@@ -34,9 +36,19 @@ def evaluate(condition: Condition, person: Person, now: datetime) -> Evaluation:
     The docstring of `conditions` has the rules. Every part is looked at, so that `seen` is complete. References that were not
     bound equal nothing. Total: no well-formed condition and no person raises.
     """
-    asked = _Question(person, now)
-    matches, change = asked.answer(condition)
-    return Evaluation(matches, asked.seen, change)
+    return compile_condition(condition)(person, now)
+
+
+def compile_condition(condition: Condition) -> Asker:
+    """`evaluate` for one condition, for use on many people or instants."""
+    answer = _part(condition)
+
+    def ask(person: Person, now: datetime) -> Evaluation:
+        asked = _Question(person, now)
+        matches, change = answer(asked)
+        return Evaluation(matches, asked.seen, change)
+
+    return ask
 
 
 @dataclass(slots=True)
@@ -45,71 +57,119 @@ class _Question:
     now: datetime
     seen: dict[str, JsonValue] = field(default_factory=dict)
 
-    def answer(self, condition: Condition) -> _Answer:
-        match condition:
-            case All():
-                parts = [self.answer(part) for part in condition.all]
-                return all(matches for matches, _ in parts), _earliest(change for _, change in parts)
-            case AnyOf():
-                parts = [self.answer(part) for part in condition.any]
-                return any(matches for matches, _ in parts), _earliest(change for _, change in parts)
-            case Not():
-                matches, change = self.answer(condition.not_)
-                return not matches, change
-            case TraitIs():
-                return self._trait(condition)
-            case Happened():
-                return self._happened(condition)
-            case InSegment():
-                member = condition.segment in self.person.segments
-                self.seen[f"segments.{condition.segment}"] = member
-                return member, None
-            case ValueIs():
-                if condition.called is not None:
-                    self.seen[condition.called] = condition.constant
-                return self._compared(condition, condition.constant)
-            case _:
-                assert_never(condition)
 
-    def _trait(self, condition: TraitIs) -> _Answer:
-        value = lookup(self.person.traits, tuple(condition.trait.split(".")))
-        self.seen[f"traits.{condition.trait}"] = value
-        return self._compared(condition, value)
+def _part(condition: Condition) -> _Part:
+    match condition:
+        case All():
+            return _several(condition.all, all)
+        case AnyOf():
+            return _several(condition.any, any)
+        case Not():
+            return _denied(_part(condition.not_))
+        case TraitIs():
+            return _trait(condition)
+        case Happened():
+            return _happened(condition)
+        case InSegment():
+            return _member(condition.segment)
+        case ValueIs():
+            return _value(condition)
+        case _:
+            assert_never(condition)
 
-    def _compared(self, condition: TraitIs | ValueIs, value: JsonValue) -> _Answer:
-        if condition.op not in ("older_than", "newer_than"):
-            return compile_test(condition)(value), None
+
+def _several(conditions: Iterable[Condition], together: Callable[[Iterable[bool]], bool]) -> _Part:
+    parts = [_part(each) for each in conditions]
+
+    def answer(asked: _Question) -> _Answer:
+        answers = [part(asked) for part in parts]
+        return together(matches for matches, _ in answers), _earliest(change for _, change in answers)
+
+    return answer
+
+
+def _denied(part: _Part) -> _Part:
+    def answer(asked: _Question) -> _Answer:
+        matches, change = part(asked)
+        return not matches, change
+
+    return answer
+
+
+def _member(segment: str) -> _Part:
+    def answer(asked: _Question) -> _Answer:
+        asked.seen[f"segments.{segment}"] = member = segment in asked.person.segments
+        return member, None
+
+    return answer
+
+
+def _trait(condition: TraitIs) -> _Part:
+    path, called, compared = tuple(condition.trait.split(".")), f"traits.{condition.trait}", _compared(condition)
+
+    def answer(asked: _Question) -> _Answer:
+        asked.seen[called] = value = lookup(asked.person.traits, path)
+        return compared(value, asked.now)
+
+    return answer
+
+
+def _value(condition: ValueIs) -> _Part:
+    value, called, compared = condition.constant, condition.called, _compared(condition)
+
+    def answer(asked: _Question) -> _Answer:
+        if called is not None:
+            asked.seen[called] = value
+        return compared(value, asked.now)
+
+    return answer
+
+
+def _compared(condition: TraitIs | ValueIs) -> Callable[[JsonValue, datetime], _Answer]:
+    op, span = condition.op, condition.value
+    if op not in ("older_than", "newer_than"):
+        test = compile_test(condition)
+        return lambda value, _: (test(value), None)
+
+    def aged(value: JsonValue, now: datetime) -> _Answer:
         begins = parse_instant(value)
-        if begins is None or not isinstance(condition.value, Duration):
+        if begins is None or not isinstance(span, Duration):
             return False, None
-        turns = add(begins, condition.value, UTC)
-        older = turns <= self.now
-        return older is (condition.op == "older_than"), None if older else turns
+        turns = add(begins, span, UTC)
+        older = turns <= now
+        return older is (op == "older_than"), None if older else turns
 
-    def _happened(self, condition: Happened) -> _Answer:
-        passes = compile_filter(condition.where)
-        counted = [event for event in self.person.events if event.name == condition.event and passes(event.properties)]
-        if (span := condition.span) is not None:
+    return aged
+
+
+def _happened(condition: Happened) -> _Part:
+    passes, span, within = compile_filter(condition.where), condition.span, condition.within
+
+    def answer(asked: _Question) -> _Answer:
+        counted = [event for event in asked.person.events if event.name == condition.event and passes(event.properties)]
+        if span is not None:
             counted = [event for event in counted if span[0] <= event.timestamp < span[1]]
-        if condition.within is None:
-            self._note(condition, counted)
+        if within is None:
+            _note(condition, counted, asked.seen)
             return _enough(condition, counted), None
-        leaving = sorted(((_leaves(event, condition.within), event) for event in counted), key=lambda pair: pair[0])
-        leaving = [(leaves, event) for leaves, event in leaving if leaves > self.now]
-        counted = [event for _, event in leaving]
-        self._note(condition, counted)
+        leaving = sorted(((_leaves(event, within), event) for event in counted), key=lambda pair: pair[0])
+        leaving = [(leaves, event) for leaves, event in leaving if leaves > asked.now]
+        _note(condition, [event for _, event in leaving], asked.seen)
         return _first_change(condition, leaving)
 
-    def _note(self, condition: Happened, counted: Sequence[EventFact]) -> None:
-        note: dict[str, JsonValue] = {"count": len(counted)}
-        if counted:
-            note["last"] = max(counted, key=lambda event: event.timestamp).id
-        if condition.sum is not None:
-            note["sum"] = _plain(_sum(condition.sum.property, counted))
-        name, again = f"events.{condition.event}", 2
-        while name in self.seen:
-            name, again = f"events.{condition.event}#{again}", again + 1
-        self.seen[name] = note
+    return answer
+
+
+def _note(condition: Happened, counted: Sequence[EventFact], seen: dict[str, JsonValue]) -> None:
+    note: dict[str, JsonValue] = {"count": len(counted)}
+    if counted:
+        note["last"] = max(counted, key=lambda event: event.timestamp).id
+    if condition.sum is not None:
+        note["sum"] = _plain(_sum(condition.sum.property, counted))
+    name, again = f"events.{condition.event}", 2
+    while name in seen:
+        name, again = f"events.{condition.event}#{again}", again + 1
+    seen[name] = note
 
 
 def _leaves(event: EventFact, within: Duration) -> datetime:

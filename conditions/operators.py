@@ -36,6 +36,8 @@ def compile_test(comparison: Comparison) -> Test:
     match op:
         case "exists":
             return lambda value: (value is not None) is operand
+        case "eq" if isinstance(operand, str):
+            return lambda value: value == operand
         case "eq":
             return lambda value: same(value, operand)
         case "ne":

@@ -16,6 +16,10 @@ _INSTANT = re.compile(
 )
 
 
+_OBJECT = (dict, Mapping)
+"""A dictionary is by far the most frequent, and the quickest to tell."""
+
+
 def is_number(value: object) -> bool:
     """Whether the value is a JSON number (a boolean is not, nor is NaN or an infinity)."""
     if isinstance(value, float):
@@ -57,7 +61,7 @@ def lookup(values: Mapping[str, JsonValue], path: tuple[str, ...]) -> JsonValue:
     """The value at a dotted path of nested objects; None where it is missing (a JSON null counts as missing)."""
     found: object = values
     for part in path:
-        if not isinstance(found, dict | Mapping) or part not in found:
+        if not isinstance(found, _OBJECT) or part not in found:
             return None
         found = found[part]
     return found  # type: ignore[return-value]

@@ -1,7 +1,7 @@
 """A journey's steps by id: where each stands, what follows it, and which can come again."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from journeys.model import Branch, Call, Journey, Repeat, Split, Step, WaitFor
@@ -31,6 +31,8 @@ class JourneyIndex:
     """Steps that one enrolment can enter more than once."""
     duplicates: tuple[tuple[str, str], ...]
     """(id, JSON path) of steps whose id was taken."""
+    rounds: Mapping[str, tuple[str, ...]]
+    """The repetitions that a step lies in, outermost first; of a repetition, itself too."""
 
     @classmethod
     def of(cls, journey: Journey) -> "JourneyIndex":
@@ -52,8 +54,12 @@ class JourneyIndex:
 
         walk(journey.steps, "$.steps", (), None)
         first = journey.steps[0].id if journey.steps else None
-        index = cls(MappingProxyType(steps), MappingProxyType(places), first, frozenset(), tuple(duplicates))
-        return cls(index.steps, index.places, first, _recurring(index), index.duplicates)
+        rounds = {
+            name: tuple(each for each in (*place.parents, name) if isinstance(steps[each], Repeat))
+            for name, place in places.items()
+        }
+        index = cls(MappingProxyType(steps), MappingProxyType(places), first, frozenset(), tuple(duplicates), rounds)
+        return replace(index, recurring=_recurring(index))
 
     def enter(self, steps: tuple[Step, ...], container: str) -> str | None:
         """The first of a container's listed steps, or where the flow rejoins when the list is empty."""

@@ -3,6 +3,7 @@
 from calendar import isleap
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -65,13 +66,18 @@ def parse_anchor(value: JsonValue, zone: tzinfo | str) -> datetime | None:
 
     (A birthdate is a day where the person lives. Conditions, which have no person's zone in SQL, read it as midnight UTC.)
     """
+    return _read_anchor(value, _zone(zone)) if isinstance(value, str) else None
+
+
+@lru_cache(maxsize=10_000)
+def _read_anchor(value: str, zone: tzinfo) -> datetime | None:
     instant = parse_instant(value)
-    if instant is None or not isinstance(value, str):
+    if instant is None:
         return None
     _, _, clock = value.replace(" ", "T").partition("T")
     if clock.endswith("Z") or "+" in clock or "-" in clock:
         return instant
-    return at_local(instant.date(), instant.time(), _zone(zone))
+    return at_local(instant.date(), instant.time(), zone)
 
 
 def anchor_of(until: Until | None, value: JsonValue, zone: tzinfo | str) -> datetime | None:

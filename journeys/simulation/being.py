@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from datetime import datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from pydantic import JsonValue
 
-from conditions import EventFact, evaluate
+from conditions import EventFact
 from conditions.person import Evaluation
 from conditions.person import Person as Asked
 from journeys.simulation.enrolment import Enrolment
@@ -17,6 +18,11 @@ from journeys.simulation.stage import Question, Stage, zone_for
 from policy import Sent
 
 TRANSACTIONAL = "transactional"
+
+
+@lru_cache(maxsize=1000)
+def _dialled(phone: str) -> bool:
+    return phone.startswith("+") and sum(digit.isdecimal() for digit in phone) >= 7
 
 
 class Being:
@@ -45,6 +51,7 @@ class Being:
         """Segment to how often it was asked about: a later look makes an earlier timer void."""
         self.busy_at: datetime | None = None
         self.busy = 0
+        self._worked_out: dict[str, JsonValue] | None = None
         self._agrees = person.consents == "all"
         self._consents: dict[tuple[str, str], bool] = {}
         for past in sorted(person.events, key=lambda event: event.at):
@@ -55,6 +62,7 @@ class Being:
 
     def remember(self, event: EventFact) -> None:
         self.events.setdefault(event.name, []).append(event)
+        self._worked_out = None
 
     def change(self, traits: Mapping[str, JsonValue]) -> None:
         """Writes traits by dotted path; a null removes. Old values stay as they were for whoever holds them."""
@@ -90,7 +98,7 @@ class Being:
                 return isinstance(email, str) and "@" in email.strip("@")
             case "sms" | "whatsapp":
                 phone = traits.get("phone")
-                return isinstance(phone, str) and phone.startswith("+") and sum(digit.isdecimal() for digit in phone) >= 7
+                return isinstance(phone, str) and _dialled(phone)
             case _:
                 several = traits.get("push_subscriptions")
                 found = [*(several if isinstance(several, list) else []), traits.get("push_subscription")]
@@ -107,10 +115,15 @@ class Being:
 
     def ask(self, question: Question, now: datetime) -> Evaluation:
         """Whether a condition holds now."""
-        return evaluate(question.condition, Asked(self.traits, self._known(question.mentions.events), self.segments), now)
+        return question.ask(Asked(self.traits, self._known(question.mentions.events), self.segments), now)
 
     def computed(self) -> dict[str, JsonValue]:
-        """The computed traits that have a value."""
+        """The computed traits that have a value; worked out anew after events."""
+        if self._worked_out is None:
+            self._worked_out = self._work_out()
+        return self._worked_out
+
+    def _work_out(self) -> dict[str, JsonValue]:
         found: dict[str, JsonValue] = {}
         for key, trait in self.stage.setting.computed.items():
             value = trait.value(self.events.get(trait.definition.event, ()))

@@ -3,8 +3,9 @@
 from datetime import datetime
 from functools import partial
 
-from journeys.engine import ENDLESS, Finish, advance, plan
+from journeys.engine import Finish, advance, plan
 from journeys.model import Call, StartJourney, Wait, WaitFor
+from journeys.moving import ENDLESS
 from journeys.outcome import Matched, Outcome, PastDue, TimedOut, Woke
 from journeys.simulation.agenda import Agenda, Rank
 from journeys.simulation.being import Being
@@ -16,6 +17,8 @@ from journeys.simulation.people import CallAnswered
 from journeys.simulation.telling import Teller
 from journeys.simulation.waiting import outcome_of
 from journeys.timing import Past
+
+WOKE, TIMED_OUT = Woke(), TimedOut()
 
 
 class Lives:
@@ -187,10 +190,10 @@ class Lives:
         match pending.kind:
             case "sleep":
                 self._teller.line(run, self.now, "woke", step, visit, {}, {})
-                self._resume(being, run, Woke())
+                self._resume(being, run, WOKE)
             case "wait_for":
                 self._teller.line(run, self.now, "timed_out", step, visit, {"path": "timeout"}, {})
-                self._resume(being, run, TimedOut())
+                self._resume(being, run, TIMED_OUT)
             case "call":
                 assert pending.settled is not None
                 assert step is not None

@@ -8,7 +8,18 @@ from zoneinfo import ZoneInfo
 
 from pydantic import JsonValue
 
-from conditions import Condition, Filter, References, bind, bind_filter, compile_filter, filter_references, references
+from conditions import (
+    Asker,
+    Condition,
+    Filter,
+    References,
+    bind,
+    bind_filter,
+    compile_condition,
+    compile_filter,
+    filter_references,
+    references,
+)
 from conditions.filters import Predicate
 from journeys.model import EntryByEvent, EntryBySchedule, EntryBySegment, Journey
 from journeys.refs import MISSING, resolve
@@ -31,12 +42,12 @@ def zone_for(own: str | None, journey: str | None, workspace: str) -> tuple[Zone
 class Question:
     """A condition with what it mentions, so that it is asked only when that changes."""
 
-    condition: Condition
+    ask: Asker
     mentions: References
 
     @classmethod
     def of(cls, condition: Condition) -> "Question":
-        return cls(condition, references(condition))
+        return cls(compile_condition(condition), references(condition))
 
     def concerned(self, source: Source, name: str) -> bool:
         """Whether the answer may have changed by a fact."""
@@ -125,4 +136,4 @@ class Stage:
         ready = self._questions[key]
         if not ready.mentions.refs:
             return ready
-        return Question(bind(condition, resolver(context())), ready.mentions)
+        return Question(compile_condition(bind(condition, resolver(context()))), ready.mentions)

@@ -140,7 +140,7 @@ class Waits:
     @staticmethod
     def _zone(being: Being, run: Enrolment) -> tuple[ZoneInfo, dict[str, Any]]:
         zone, problem = being.zone(run.journey.zone)
-        return zone, {"zone": zone.key} | ({"zone_problem": problem} if problem is not None else {})
+        return zone, {"zone": zone.key} if problem is None else {"zone": zone.key, "zone_problem": problem}
 
 
 def _follows(until: Until | None) -> bool:

@@ -1,0 +1,65 @@
+"""Moving a cursor: to a step, through all that ask nobody anything, with the rounds and visits counted; or to the end."""
+
+from journeys.cursor import Cursor
+from journeys.errors import UnknownStep
+from journeys.model import Exit, Journey, Jump, Repeat, Step
+
+COMPLETED = "completed"
+ENDLESS = "endless"
+
+
+def follow(journey: Journey, cursor: Cursor, step: Step) -> Cursor:
+    """Goes to what comes after a step."""
+    return move(journey, cursor, journey.index.places[step.id].successor)
+
+
+def move(journey: Journey, cursor: Cursor, target: str | None, event_id: str | None = None) -> Cursor:
+    """Goes to a step, through every step that needs nobody's answer, and counts rounds and visits. None: to the journey's end.
+
+    `event_id` is what woke the path; None where none did.
+    """
+    index = journey.index
+    came_from, event_id = cursor.step, cursor.event_id if event_id is None else event_id
+    loops = cursor.loops
+    # More hops than this go in a circle in which nobody is asked anything.
+    hops_left = len(index.steps) + 1
+    while target is not None:
+        step = step_of(journey, target)
+        around = index.rounds[target]
+        if around or loops:
+            loops = {name: loops.get(name, 0) for name in around}
+        if isinstance(step, Repeat):
+            inside = came_from is not None and target in index.places[came_from].parents
+            loops = {**loops, target: loops[target] + 1 if inside else 0}
+        if hops_left == 0:
+            return finish(cursor, ENDLESS, event_id)
+        hops_left -= 1
+        came_from = target
+        match step:
+            case Exit():
+                return finish(cursor, step.reason, event_id)
+            case Jump():
+                target = step.goto
+            case Repeat() if step.max is not None and loops[target] >= step.max:
+                target = index.places[target].successor
+            case Repeat(until=None):
+                target = index.enter(step.steps, step.id)
+            case _:
+                visits = cursor.visits
+                if target in index.recurring:
+                    visits = {**visits, target: visits.get(target, 0) + 1}
+                return Cursor(step=target, visits=visits, loops=loops, offset=cursor.offset, event_id=event_id)
+    return finish(cursor, COMPLETED, event_id)
+
+
+def finish(cursor: Cursor, reason: str, event_id: str | None = None) -> Cursor:
+    """The cursor of somebody who is done."""
+    return Cursor(offset=cursor.offset, event_id=cursor.event_id if event_id is None else event_id, finished=reason)
+
+
+def step_of(journey: Journey, step_id: str) -> Step:
+    """The step of this id. Raises UnknownStep."""
+    step = journey.index.steps.get(step_id)
+    if step is None:
+        raise UnknownStep(journey.key, step_id)
+    return step
