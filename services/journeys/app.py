@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 from fastapi import FastAPI
@@ -97,6 +98,8 @@ def create_app(
         deliver=deliverer.deliver,
         per_second=resume_per_second,
     )
+    asker = Asker(world, workspace_zone)
+    admitter = Admitter(database=database, versions=versions, asker=asker, clock=clock, deliver=deliverer.deliver)
     steps = Steps(
         database=database,
         versions=versions,
@@ -105,11 +108,9 @@ def create_app(
         world=world,
         clock=clock,
         deliver=deliverer.deliver,
-        called=caller.notify,
+        wake=_both(caller.notify, admitter.wake),
     )
-    asker = Asker(world, workspace_zone)
     enroller = Enroller(database=database, versions=versions, world=world, asker=asker, clock=clock, deliver=deliverer.deliver)
-    admitter = Admitter(database=database, versions=versions, asker=asker, clock=clock, deliver=deliverer.deliver)
     gatherer = Gatherer(
         database=database,
         versions=versions,
@@ -148,14 +149,14 @@ def create_app(
             reader=_READER,
             client=profiles,
             database=database,
-            effect=ProfileRoute(versions, deliverer.deliver, clock, watcher.wake),
+            effect=ProfileRoute(versions, deliverer.deliver, clock, _both(watcher.wake, admitter.wake)),
         ),
         FeedConsumer(
             feed="segments",
             reader=_READER,
             client=segments,
             database=database,
-            effect=SegmentRoute(versions, deliverer.deliver, clock, watcher.wake),
+            effect=SegmentRoute(versions, deliverer.deliver, clock, _both(watcher.wake, admitter.wake)),
         ),
         FeedConsumer(
             feed="channels", reader=_READER, client=channels, database=database, effect=ReceiptRoute(deliverer.deliver, clock)
@@ -188,6 +189,16 @@ def create_app(
         ],
         closing=[profiles.close, segments.close, channels.close, outbound.close],
     )
+
+
+def _both(first: Callable[[], None], second: Callable[[], None]) -> Callable[[], None]:
+    """Wakes two loops; for the one that has nothing to do it costs one question."""
+
+    def wake() -> None:
+        first()
+        second()
+
+    return wake
 
 
 async def main(settings: Settings) -> None:

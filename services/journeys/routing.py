@@ -104,7 +104,7 @@ class ProfileRoute(_Route):
             pending.clear()
             matcher.add(entered.listeners)
             self._written += entered.outgoing
-            self._stirred |= entered.watched
+            self._stirred |= entered.watched or bool(entered.asked)
 
     async def _merge(self, session: AsyncSession, items: Sequence[FeedItem]) -> dict[UUID, UUID]:
         survivors: dict[UUID, UUID] = {}
@@ -145,7 +145,7 @@ class SegmentRoute(_Route):
                     entered = await enter(session, entrants, self._clock.now())
                     matcher.add(entered.listeners)
                     self._written += entered.outgoing
-                    self._stirred |= entered.watched
+                    self._stirred |= entered.watched or bool(entered.asked)
             happened = [(fact.profile_id, f"segment:{fact.name}") for fact in facts]
             met = await self._stir(session, self._versions, happened, matcher.met)
             self._written += await record(session, met)

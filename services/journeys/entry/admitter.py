@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -25,8 +26,8 @@ log = structlog.get_logger(__name__)
 
 _BATCH = 200
 _LEASE = timedelta(seconds=60)
-_QUICK_SECONDS = 0.05
-_IDLE_SECONDS = 0.5
+_IDLE_SECONDS = 2.0  # candidates that another process wrote, and those whose pause is over, are seen after this at the latest
+_AFTER_FAILURE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 60.0
 
 
@@ -44,19 +45,24 @@ class Admitter:
         self._asker = asker
         self._clock = clock
         self._deliver = deliver
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """To be called when candidates were written."""
+        self._woken.set()
 
     async def run(self) -> None:
         """Admits until cancelled."""
-        idle = _QUICK_SECONDS
         while True:
+            self._woken.clear()
             try:
-                taken = await self.step()
+                if await self.step():
+                    continue
             except Exception as error:  # noqa: BLE001  # whatever it is, the leases run out and they are taken again
                 log.warning("admitter.failed", why=f"{type(error).__name__}: {error}".splitlines()[0])
-                taken, idle = 0, _IDLE_SECONDS
-            idle = _QUICK_SECONDS if taken else min(idle * 1.5, _IDLE_SECONDS)
-            if not taken:
-                await asyncio.sleep(idle)
+                await asyncio.sleep(_AFTER_FAILURE_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), _IDLE_SECONDS)
 
     async def step(self) -> int:
         """Takes those who are due, once; returns how many."""

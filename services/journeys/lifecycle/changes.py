@@ -26,7 +26,7 @@ from services.journeys.outgoing import Outgoing
 from services.journeys.waits.deciding import WaitDecider
 from services.journeys.world import World
 
-_IDLE_SECONDS = 1.0
+_IDLE_SECONDS = 2.0
 _BUSY_SECONDS = 0.1
 
 

@@ -100,7 +100,7 @@ class Closer:
                 {"limit": _BATCH},
             )
             ids = [row[0] for row in rows.all()]
-            _, written = await stop(session, ids, "archived", now)
+            written = (await stop(session, ids, "archived", now))[1] if ids else []
         self._deliver(written)
         if not ids:
             await self._archive_empty()

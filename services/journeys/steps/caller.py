@@ -26,7 +26,7 @@ from services.journeys.steps.results import Answer, answer
 
 log = structlog.get_logger(__name__)
 
-_SCAN_SECONDS = 0.5
+_SCAN_SECONDS = 2.0  # what another process left is seen after this at the latest
 _LONGEST_TRY = 60.0
 
 
@@ -136,6 +136,7 @@ class Caller:
             if verdict.path == "again" and call.attempts < step.retry.attempts:
                 wait = pause(step.retry, call.attempts, verdict.retry_after)
                 await calls.again(session, call, self._clock.real_now() + wait)
+                asyncio.get_running_loop().call_later(wait.total_seconds(), self.notify)
             elif await calls.done(session, call):
                 path = "ok" if verdict.path == "ok" else "failed"
                 result = {**verdict.result, "tries": call.attempts}

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from contracts.journeys import EnrolRequest, FinishItem
 from contracts.profiles import EVENT_TRACKED
 from infra.errors import Unavailable
+from services.journeys.routing import ProfileRoute
 from tests.services.journeys.conftest import NOW, Service, SetClock
 from tests.services.journeys.crowds import Crowd
 
@@ -55,6 +56,18 @@ async def test_who_does_not_meet_only_if_is_refused_with_the_values_seen(service
     ((reason, seen),) = await service.rows("SELECT reason, seen FROM refusal")
     assert reason == "only_if does not hold"
     assert seen == {"only_if": {"matches": False, "seen": {"asked": True}}}
+
+
+async def test_the_loop_that_admits_is_woken_by_the_feed(service: Service) -> None:
+    await service.publish(entry=ONLY_IF, steps=WAIT)
+    woken: list[bool] = []
+    route = ProfileRoute(service.versions, service.told.extend, service.clock, lambda: woken.append(True))
+    item = service.item(await someone(service), EVENT_TRACKED, service.event("Signup").model_dump(mode="json"))
+    write = await route.prepare([item])
+    async with service.database.begin() as session:
+        await write(session)
+    route.committed()
+    assert woken == [True]
 
 
 async def test_while_segments_is_down_others_enter_and_nobody_is_lost(service: Service) -> None:

@@ -10,6 +10,7 @@ from contracts.channels import SendResult
 from contracts.journeys import StepItem
 from infra.errors import BadInput
 from journeys.outcome import Chose, Deferred, Done, Ended, Later, PastDue, Sleep
+from services.journeys.steps.circles import MOST_ROUNDS
 from tests.services.journeys.conftest import Service
 
 SEND = {"id": "hello", "type": "send", "template": "hello", "channels": ["email"]}
@@ -51,6 +52,27 @@ async def test_what_cannot_be_written_about_one_person_holds_up_nobody_else(serv
     assert [type(answer) for answer in answers] == [Later, Sleep]
     service.neighbours.traits[odd] = {}
     assert isinstance(await service.perform(odds, "w"), Sleep)
+
+
+PAST = {"id": "w", "type": "wait", "until": "2026-01-01T00:00:00Z", "if_past": "continue"}
+HOLDS = {"id": "w", "type": "wait_for", "paths": [{"id": "is", "if": {"trait": "vip", "eq": True}}], "timeout": {"after": "P1D"}}
+RESTS = {"id": "w", "type": "wait", "for": "PT1S"}
+
+
+@pytest.mark.parametrize(("wait", "pauses", "ends"), [(PAST, 0, True), (HOLDS, 0, True), (HOLDS, 60, False), (RESTS, 0, False)])
+async def test_a_loop_in_which_nobody_ever_rests_is_ended(
+    service: Service, wait: dict[str, object], pauses: int, *, ends: bool
+) -> None:
+    until = {"event": "Order"}
+    await service.publish(steps=[{"id": "round", "type": "repeat", "until": until, "steps": [wait]}])
+    service.neighbours.holds = True
+    _, enrolment_id = await service.enter()
+    outcomes = []
+    for visit in range(1, MOST_ROUNDS + 2):
+        service.pass_time(timedelta(seconds=pauses))
+        outcomes.append(await service.perform(enrolment_id, "w", visit=visit))
+    assert not any(isinstance(each, Ended) for each in outcomes[:-1])
+    assert (outcomes[-1] == Ended(reason="endless")) is ends
 
 
 async def test_the_same_step_twice_in_one_call_is_decided_once(service: Service) -> None:
