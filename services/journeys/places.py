@@ -61,10 +61,21 @@ async def told(session: AsyncSession, signals: Sequence[tuple[UUID, str, Mapping
             text(
                 "UPDATE place p SET moved = jsonb_build_object('step', p.step, 'visit', p.visit, 'move_to', k.body) "
                 "FROM unnest(CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:bodies AS jsonb[])) AS k(id, kind, body) "
-                "WHERE p.enrolment_id = k.id"
+                "WHERE p.enrolment_id = k.id AND p.moved->'move_to' IS DISTINCT FROM k.body"
             ),
             _columns(list(moves.values())),
         )
+
+
+async def moved_from(session: AsyncSession, enrolment: UUID, step: str, visit: int) -> None:
+    """The newest move began at this step, at which nothing may have been decided yet."""
+    await session.execute(
+        text(
+            "UPDATE place SET moved = moved || jsonb_build_object('step', CAST(:step AS text), 'visit', CAST(:visit AS int)) "
+            "WHERE enrolment_id = :id"
+        ),
+        {"id": enrolment, "step": step, "visit": visit},
+    )
 
 
 async def asked(session: AsyncSession, enrolments: Sequence[UUID]) -> None:

@@ -80,7 +80,9 @@ async def transfer(session: AsyncSession, change: Transfer, now: datetime) -> li
         told.append(
             Outgoing(enrolment.id, enrolment.journey, "look_back", {"look_back": TRAITS_ONLY}, f"{sent.request}:look_back")
         )
-    return await write(session, told)
+    written = await write(session, told)
+    await places.moved_from(session, enrolment.id, change.step, change.visit)
+    return written
 
 
 async def new_criteria(

@@ -11,11 +11,15 @@ from sqlalchemy import text
 
 from contracts.journeys import FinishItem
 from infra.errors import BadInput, Conflict
+from journeys.engine import Perform, plan, resume
 from journeys.outcome import Deferred, Done, Ended, PastDue, Sleep, Waiting
 from services.journeys.moves.migration_plans import CohortRule, MigrationRequest
 from services.journeys.moves.migrations_desk import MigrationView
+from services.journeys.reconciling.mending import Mender
+from services.journeys.reconciling.suspects import look
 from services.journeys.waits.looking_back import CriteriaLookBack
 from tests.services.journeys.conftest import Service
+from workflows.state import EnrolmentState
 
 FIRST = {"id": "first", "type": "send", "template": "hello", "channels": ["email"]}
 PAUSE = {"id": "pause", "type": "wait", "for": "P3D"}
@@ -367,3 +371,26 @@ async def test_a_cancel_and_a_move_at_the_same_time_do_not_stand_in_each_others_
         await session.execute(text("UPDATE enrolment SET moving = NULL WHERE id = :id"), {"id": person.id})
     assert isinstance(await asking, Sleep)
     assert (await person.row()).version == old
+
+
+@pytest.mark.parametrize("step", ["pause", "letter"])
+async def test_a_workflow_that_is_lost_after_a_move_begins_anew_where_it_was_moved(service: Service, step: str) -> None:
+    """Also where nothing had been decided at that step: it neither ends there nor decides, and sends, anew what was sent."""
+    old = await _publish(service, PAUSE, LETTER)
+    person = await _enters(service, old)
+    if step == "letter":
+        await person.asks("pause")
+    new = await _publish(service, PAUSE, LETTER, PAUSE | {"id": "more"})
+    await _migrate(service)
+    service.pass_time(timedelta(days=4))
+    await person.asks(step)
+    assert await person.moves() is not None
+    await person.asks("pause", confirm=True)  # once more before it begins anew: it is told again
+    async with service.database.read() as session:
+        (suspect,) = await look(session, [person.id], grace=timedelta(0), overdue=service.clock.now())
+    start = Mender._start(suspect)
+    state = EnrolmentState.model_validate(start["carried"])
+    assert state.move_to is not None
+    there = await service.versions.journey(new)
+    assert start["version"] == new
+    assert plan(there, resume(there, state.cursor, state.move_to.step, state.move_to.offset)) == Perform(step, 1)
