@@ -16,7 +16,7 @@ from authoring.testing.timeline import local
 
 def print_results(results: Sequence[TestResult], console: Console, *, verbose: bool) -> None:
     """One line per test; of a failed one what was expected and what happened, and why."""
-    for file in dict.fromkeys(result.file for result in results):
+    for file in dict.fromkeys(result.file for result in results if verbose or not result.passed):
         console.print(Text(file, "bold"), soft_wrap=True)
         for result in results:
             if result.file == file:
@@ -49,7 +49,7 @@ def _failure(result: TestResult, console: Console) -> None:
 def junit(results: Sequence[TestResult]) -> str:
     """JUnit's XML, which CI systems show: a suite per file, a case per test."""
     root = ET.Element("testsuites", tests=str(len(results)), failures=str(sum(not each.passed for each in results)))
-    for file in dict.fromkeys(result.file for result in results):
+    for file in dict.fromkeys(result.file for result in results if verbose or not result.passed):
         cases = [result for result in results if result.file == file]
         failures = str(sum(not each.passed for each in cases))
         suite = ET.SubElement(root, "testsuite", name=Path(file).name, file=file, tests=str(len(cases)), failures=failures)
