@@ -59,7 +59,9 @@ def never(clause: Clause) -> str | None:
         case Happened():
             if clause.count is not None and _counts(clause.count) is False:
                 return f"no count is {clause.count.op} {clause.count.value}"
-            return None if clause.where is None else never(clause.where)
+            if clause.where is None or clause.count is not None or clause.sum is not None:
+                return None  # a count or sum of no events is 0, and may be asked for
+            return never(clause.where)
         case TraitIs() | PropertyIs() | ValueIs():
             return _contradiction([clause])
         case _:
