@@ -15,7 +15,7 @@ up: setup
 	$(BIN)/reis up
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: setup
 	$(BIN)/ruff check .
