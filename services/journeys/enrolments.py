@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -120,6 +120,21 @@ async def arrivals(session: AsyncSession, ids: Sequence[UUID], now: datetime) ->
         {"ids": list(ids), "now": now, "overlap": OVERLAP},
     )
     return {row.enrolment_id: (row.at, row.step, row.again) for row in rows.all()}
+
+
+async def newest_visits(session: AsyncSession, steps: Iterable[tuple[UUID, str]]) -> dict[tuple[UUID, str], int]:
+    """The newest visit of these (enrolment, step) that was decided: its message is the one that is waited for."""
+    wanted = sorted(set(steps))
+    if not wanted:
+        return {}
+    rows = await session.execute(
+        text(
+            "SELECT d.enrolment_id, d.step, max(d.visit) AS visit FROM decision d JOIN unnest(CAST(:enrolments AS uuid[]), "
+            "CAST(:steps AS text[])) AS k(enrolment_id, step) USING (enrolment_id, step) WHERE d.kind <> 'deferred' GROUP BY 1, 2"
+        ),
+        {"enrolments": [each[0] for each in wanted], "steps": [each[1] for each in wanted]},
+    )
+    return {(row.enrolment_id, row.step): row.visit for row in rows.all()}
 
 
 async def decided(session: AsyncSession, keys: Sequence[Key]) -> dict[Key, Decision]:

@@ -21,6 +21,7 @@ from contracts.segments import (
 from infra.clock import Clock
 from journeys import Journey
 from journeys.model import EntryByEvent, EntryBySegment
+from services.journeys.enrolments import newest_visits
 from services.journeys.entry.entering import Entrant, enter
 from services.journeys.lifecycle.versions import Versions
 from services.journeys.merging import merge, survivors
@@ -165,8 +166,16 @@ class ReceiptRoute(_Route):
         async def write(session: AsyncSession) -> None:
             self._written = []
             now = await survivors(session, [UUID(item.subject) for item in items])
-            facts = [_receipt_fact(item, now) for item in items if item.type == MESSAGE_RECEIPT]
-            facts = [fact for fact in facts if fact.name]
+            receipts = [(item, Receipt.model_validate(item.data)) for item in items if item.type == MESSAGE_RECEIPT]
+            steps = [(receipt.enrolment, receipt.step) for _, receipt in receipts if receipt.enrolment is not None]
+            newest = await newest_visits(session, steps)
+            # In a loop, what becomes of an earlier round's message is no answer to this one's.
+            facts = [
+                _receipt_fact(item, receipt, now)
+                for item, receipt in receipts
+                if receipt.step
+                and (receipt.enrolment is None or receipt.visit >= newest.get((receipt.enrolment, receipt.step), 1))
+            ]
             matcher = await Matcher.of(session, facts)
             for fact in facts:
                 matcher.offer(fact)
@@ -201,8 +210,7 @@ def _membership_fact(item: FeedItem, change: MembershipChanged, survivors_now: M
     return Fact(item.id, _now(item, survivors_now), source, change.segment, body, change.at)
 
 
-def _receipt_fact(item: FeedItem, survivors_now: Mapping[UUID, UUID]) -> Fact:
-    receipt = Receipt.model_validate(item.data)
+def _receipt_fact(item: FeedItem, receipt: Receipt, survivors_now: Mapping[UUID, UUID]) -> Fact:
     fact = Fact(receipt.id, _now(item, survivors_now), "receipt", receipt.step, receipt_fact(receipt), receipt.at)
     if receipt.enrolment is not None:
         fact.body["properties"]["enrolment"] = str(receipt.enrolment)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -40,13 +40,15 @@ class WaitLookBack:
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def __call__(self, listeners: Sequence[Listener], taken: Taken) -> tuple[Listener, Fact] | None:
+    async def __call__(
+        self, listeners: Sequence[Listener], taken: Taken, visits: Mapping[str, int]
+    ) -> tuple[Listener, Fact] | None:
         """The earliest fact that meets one of these listeners of one wait; the first path wins a tie.
 
-        `taken` says which of these events it may not take again. Events are looked through a page at a time: somebody may
-        have had thousands.
+        `taken` says which of these events it may not take again, `visits` which message of each step it waits for. Events
+        are looked through a page at a time: somebody may have had thousands.
         """
-        pool = _meeting(listeners, [*await self._receipts(listeners), *await memberships(self._world, listeners)])
+        pool = _meeting(listeners, [*await self._receipts(listeners, visits), *await memberships(self._world, listeners)])
         since, most = listeners[0].since, PAGE
         while True:
             page = await self._events(listeners, since, most)
@@ -71,12 +73,12 @@ class WaitLookBack:
         found = await self._world.events(EventFilter(profile_id=first.profile_id, names=names, since=since, most=most))
         return [Fact(event.id, first.profile_id, "event", event.name, event_fact(event), event.timestamp) for event in found]
 
-    async def _receipts(self, listeners: Sequence[Listener]) -> list[Fact]:
+    async def _receipts(self, listeners: Sequence[Listener], visits: Mapping[str, int]) -> list[Fact]:
         first = listeners[0]
         facts: list[Fact] = []
         for step in dict.fromkeys(each.name for each in listeners if each.source == "receipt"):
             receipts = await self._world.receipts(ReceiptFilter(enrolment=first.enrolment_id, step=step))
-            newest = max((receipt.visit for receipt in receipts), default=1)
+            newest = max((visits.get(step, 1), *(receipt.visit for receipt in receipts)))
             facts += [
                 Fact(receipt.id, first.profile_id, "receipt", receipt.step, receipt_fact(receipt), receipt.at)
                 for receipt in receipts

@@ -18,6 +18,7 @@ from contracts.segments import EvaluatedItem, EvaluateItem
 from infra.clock import Clock
 from infra.db import Database
 from journeys.model import ConditionPath, WaitFor
+from services.journeys.enrolments import newest_visits
 from services.journeys.outgoing import Outgoing
 from services.journeys.steps.facts import bare_fact
 from services.journeys.waits import watches
@@ -99,7 +100,7 @@ class Rendezvous:
     async def look(self, wait: OpenWait, position: str | None, at: datetime) -> Looked:
         """The path that is taken: of what happened the earliest, of that and the conditions that hold now the first in order."""
         asked = await asyncio.gather(*(self.ask(watch, position) for watch in wait.watches))
-        back = await self._look_back(wait.listeners, self._taken(wait)) if wait.listeners else None
+        back = await self._look_back(wait.listeners, self._taken(wait), await self._visits(wait)) if wait.listeners else None
         candidates = [Met(*back)] if back is not None else []
         candidates += [met_by(watch, answer, at) for watch, answer in zip(wait.watches, asked, strict=True) if answer.matches]
         answers = [Answer(watch, self.again(answer.next_change)) for watch, answer in zip(wait.watches, asked, strict=True)]
@@ -121,6 +122,14 @@ class Rendezvous:
         if next_change is None:
             return None
         return max(next_change, self._clock.to_virtual(self._clock.real_now() + watches.SHORTLY))
+
+    async def _visits(self, wait: OpenWait) -> dict[str, int]:
+        """The newest visits of the steps whose messages are waited for."""
+        messages = [(each.enrolment_id, each.name) for each in wait.listeners if each.source == "receipt"]
+        if not messages:
+            return {}
+        async with self._database.read() as session:
+            return {step: visit for (_, step), visit in (await newest_visits(session, messages)).items()}
 
     def _taken(self, wait: OpenWait) -> Taken:
         async def taken(listener: Listener, events: Sequence[str]) -> set[str]:

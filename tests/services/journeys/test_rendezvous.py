@@ -286,6 +286,45 @@ async def test_a_merge_moves_enrolments_and_ends_the_younger_of_two(service: Ser
     assert len(await service.track(survivor, "Attended", event_id="x")) == 1
 
 
+@pytest.mark.parametrize("found_by", ["feed", "look back"])
+async def test_in_a_loop_an_earlier_message_is_no_answer_to_this_rounds(service: Service, found_by: str) -> None:
+    service.neighbours.templates = [{"key": "question"}]
+    ask = {"id": "ask", "type": "send", "template": "question", "channels": ["sms"]}
+    paths = [{"id": "seen", "message": "ask", "status": "delivered"}]
+    answer = {"id": "answer", "type": "wait_for", "paths": paths, "timeout": {"after": "P1D"}}
+    await service.publish(steps=[{"id": "round", "type": "repeat", "until": {"event": "Order"}, "steps": [ask, answer]}])
+    profile_id, enrolment_id = await service.enter()
+
+    def receipt(visit: int) -> Receipt:
+        return Receipt(
+            id=f"r{visit}",
+            message_id=uuid4(),
+            status=Status.DELIVERED,
+            channel=Channel.SMS,
+            attempt_number=1,
+            at=service.clock.now(),
+            enrolment=enrolment_id,
+            step="ask",
+            visit=visit,
+        )
+
+    async def happens(visit: int) -> int:
+        if found_by == "look back":
+            service.neighbours.receipts[enrolment_id].append(receipt(visit))
+            outcome = await service.perform(enrolment_id, "answer", visit=2)
+            assert isinstance(outcome, Waiting)
+            return int(outcome.matched is not None)
+        item = service.item(profile_id, "message.receipt", receipt(visit).model_dump(mode="json"))
+        return len(await service.feed(item, route="channels"))
+
+    await service.perform(enrolment_id, "ask", visit=1)
+    await service.perform(enrolment_id, "answer", visit=1)
+    await service.perform(enrolment_id, "ask", visit=2)
+    await service.perform(enrolment_id, "answer", visit=2)
+    assert await happens(1) == 0
+    assert await happens(2) == 1
+
+
 async def test_after_a_merge_other_feeds_still_reach_the_person_by_the_old_id(service: Service) -> None:
     service.neighbours.templates = [{"key": "question"}]
     service.neighbours.segments = [{"key": "puppies"}]
