@@ -49,7 +49,7 @@ def _failure(result: TestResult, console: Console) -> None:
 def junit(results: Sequence[TestResult]) -> str:
     """JUnit's XML, which CI systems show: a suite per file, a case per test."""
     root = ET.Element("testsuites", tests=str(len(results)), failures=str(sum(not each.passed for each in results)))
-    for file in dict.fromkeys(result.file for result in results if verbose or not result.passed):
+    for file in dict.fromkeys(result.file for result in results):
         cases = [result for result in results if result.file == file]
         failures = str(sum(not each.passed for each in cases))
         suite = ET.SubElement(root, "testsuite", name=Path(file).name, file=file, tests=str(len(cases)), failures=failures)

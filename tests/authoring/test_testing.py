@@ -34,6 +34,13 @@ def test_a_test_that_the_journey_fulfils_passes(shop: Shop) -> None:
     assert "1 passed" in answer.out
 
 
+def test_quietly_only_files_with_failed_tests_are_named(shop: Shop) -> None:
+    shop.write_tests(a_test())
+    assert reis("test", shop.path, "--quiet").out == "1 passed\n"
+    shop.write_tests(a_test(expect={"messages": []}))
+    assert "welcome.test.json" in reis("test", shop.path, "--quiet").out
+
+
 def test_a_failure_shows_expected_beside_actual_on_the_persons_clock_and_the_decisions_with_what_they_saw(shop: Shop) -> None:
     late = {"messages": [{"step": "hello"}, {"step": "tips", "at": "2026-03-03T10:30"}]}
     shop.write_tests(a_test(expect=late))
