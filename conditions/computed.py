@@ -1,10 +1,11 @@
 """Computed traits: one value from a person's events, worked out when it is asked for."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
+from operator import attrgetter
 from typing import Literal, assert_never
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -16,6 +17,7 @@ from conditions.person import EventFact
 from conditions.problems import ConditionError, Problem
 from conditions.values import lookup, parse_instant
 
+_WHEN = attrgetter("timestamp", "id")
 _Value = datetime | int | float | str | bool | list[JsonValue] | dict[str, JsonValue]
 
 
@@ -61,15 +63,14 @@ class ComputedTrait:
 
     def value(self, events: Sequence[EventFact]) -> JsonValue:
         """The value from these events of a person (others are passed over); None where there is none. Dates are ISO 8601, UTC."""
-        counted = [event for event in events if event.name == self.definition.event and self._passes(event.properties)]
-        counted.sort(key=lambda event: (event.timestamp, event.id))
+        counted = sorted((event for event in events if event.name == self.definition.event), key=_WHEN)
         match self.definition.take:
             case "count":
-                return len(counted)
+                return sum(self._passes(event.properties) for event in counted)
             case "sum":
                 return _plain(sum((Decimal(str(number)) for number in _numbers(self._values(counted))), Decimal(0)))
             case "last":
-                return _json(next(self._values(counted[::-1]), None))
+                return _json(next(self._values(reversed(counted)), None))
             case "first":
                 return _json(next(self._values(counted), None))
             case "min":
@@ -79,9 +80,10 @@ class ComputedTrait:
             case _:
                 assert_never(self.definition.take)
 
-    def _values(self, events: Sequence[EventFact]) -> Iterator[_Value]:
+    def _values(self, events: Iterable[EventFact]) -> Iterator[_Value]:
+        """Of the events that pass, one by one: who takes the first looks at no more."""
         for event in events:
-            value = self._value(event)
+            value = self._value(event) if self._passes(event.properties) else None
             if value is not None:
                 yield value
 
