@@ -1,4 +1,4 @@
-"""One enrolment that gets thousands of events in a burst, through the real router and Temporal: none is lost, none counts twice.
+"""One enrolment that gets ten thousand events in a burst, through the real router and Temporal: none is lost, none counts twice.
 
 A hundred of them end its waits, round after round; the others have the right name and the wrong properties.
 """
@@ -12,7 +12,7 @@ from infra.local.temporal import TemporalServer
 from tests.services.journeys.living import living
 
 EVENTS = 100
-NOISE = 2_000
+NOISE = 9_900
 PAGE = 20
 LOOP: dict[str, Any] = {
     "key": "treadmill",
