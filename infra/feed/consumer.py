@@ -184,7 +184,10 @@ class FeedConsumer:
             except _OF_AN_ITEM as error:
                 if _is_outage(error) or _is_ours(error):
                     raise
-                log.exception("feed.dead_letter", feed=self.feed, item=item.id, type=item.type)
+                shown = not isinstance(error, SQLAlchemyError)  # a database's error names the values
+                log.error(  # noqa: TRY400
+                    "feed.dead_letter", feed=self.feed, item=item.id, type=item.type, why=_first_line(error), exc_info=shown
+                )
                 await self._bury(item.model_dump_json(), _first_line(error), before, item.cursor)
             before = item.cursor
 

@@ -172,7 +172,10 @@ class Steps:
             except Exception as error:
                 if is_outage(error):
                     raise
-                failed[ruling.decision.key] = _later(error, ruling.decision.key)
+                # Of the error no more than its kind: a database's names the values.
+                identifier, step, visit = ruling.decision.key
+                log.error("step.not_written", enrolment=str(identifier), step=step, visit=visit, why=type(error).__name__)  # noqa: TRY400
+                failed[ruling.decision.key] = Later(why=type(error).__name__)
         return kept, failed
 
     async def _write(self, rulings: Sequence[Ruling]) -> dict[enrolments.Key, Decision]:

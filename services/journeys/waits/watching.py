@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from conditions import parse_condition, references
 from infra.clock import Clock
-from infra.db import Database
+from infra.db import Database, is_outage
 from infra.errors import CallFailed
 from journeys.model import WaitFor
 from services.journeys.lifecycle.versions import Versions
@@ -100,13 +100,11 @@ class Watcher:
             *(self._wait(key, group, position) for key, group in waits.items()),
             return_exceptions=True,
         )
-        looked = [each for each in found if isinstance(each, Looked)]
-        retimed = [each for each in found if isinstance(each, Retimed)]
+        come_to = [(one, group) for group, one in zip(groups, found, strict=True) if isinstance(one, Looked | Retimed)]
         failed = [each.watch.id for group, one in zip(groups, found, strict=True) if _failed(group, one) for each in group]
         try:
-            async with self._database.begin() as session:
-                told, _ = await settle(session, [*looked, *(Looked(answers=[each.answer]) for each in retimed)], signal=True)
-                told += await retime(session, retimed, self._clock.now())
+            told, unwritten = await self._settle(come_to)
+            failed += unwritten
         except BaseException:
             failed = [each.watch.id for each in due]
             raise
@@ -114,6 +112,33 @@ class Watcher:
             await self._put_off(failed)
         self._deliver(told)
         return len(due)
+
+    async def _settle(self, come_to: Sequence[tuple[Looked | Retimed, Sequence[Due]]]) -> tuple[list[Outgoing], list[int]]:
+        """All at once; where that fails one by one, so that none waits for another's fault. Answers also the ids that failed."""
+        try:
+            return await self._write([one for one, _ in come_to]), []
+        except Exception as error:
+            if is_outage(error):
+                raise
+        told: list[Outgoing] = []
+        failed: list[int] = []
+        for one, dues in come_to:
+            try:
+                told += await self._write([one])
+            except Exception as error:
+                if is_outage(error):
+                    raise
+                watch = dues[0].watch  # of the error no more than its kind: a database's names the values
+                log.error("watch.not_written", enrolment=str(watch.enrolment_id), step=watch.step, why=type(error).__name__)  # noqa: TRY400
+                failed += [due.watch.id for due in dues]
+        return told, failed
+
+    async def _write(self, come_to: Sequence[Looked | Retimed]) -> list[Outgoing]:
+        retimed = [one for one in come_to if isinstance(one, Retimed)]
+        looked = [Looked(answers=[one.answer]) if isinstance(one, Retimed) else one for one in come_to]
+        async with self._database.begin() as session:
+            told, _ = await settle(session, looked, signal=True)
+            return told + await retime(session, retimed, self._clock.now())
 
     async def prune(self) -> None:
         """Goals whose term is over are listened for no more."""

@@ -9,10 +9,10 @@ from sqlalchemy import event as listening
 from sqlalchemy import text
 
 from contracts.journeys import FinishItem
-from contracts.profiles import PROFILES_MERGED
+from contracts.profiles import PROFILE_CHANGED, PROFILES_MERGED
 from infra.clock import Clock
 from journeys.outcome import Ended
-from tests.services.journeys.conftest import Service
+from tests.services.journeys.conftest import NOW, Service
 from tests.services.journeys.watched import CAME, Watched, wait_for
 
 VIP = {"id": "vip", "if": {"trait": "plan", "eq": "vip"}, "steps": []}
@@ -151,6 +151,22 @@ async def test_what_changes_while_the_condition_is_asked_is_looked_at_again(watc
     watched.service.neighbours.meanwhile.append(lambda: watched.identify(profile_id, plan="vip"))
     (signal,) = await watched.look()
     assert signal.payload["event_id"].endswith(":2")
+
+
+async def test_an_answer_that_cannot_be_written_holds_up_no_other_and_is_not_logged(
+    watched: Watched, capfd: pytest.CaptureFixture[str]
+) -> None:
+    await watched.service.publish(steps=wait_for({"id": "is", "if": {"trait": "note", "exists": True}, "steps": []}))
+    odd, plain = await watched.service.enter(), await watched.service.enter()
+    for _, enrolment_id in (odd, plain):
+        await watched.waiting(enrolment_id)
+    for (profile_id, _), note in zip((odd, plain), ("secretly \0", "fine"), strict=True):
+        watched.service.neighbours.traits[profile_id] = {"note": note}
+        await watched.service.feed(
+            watched.service.item(profile_id, PROFILE_CHANGED, {"traits": {}, "version": 2, "created_at": NOW.isoformat()})
+        )
+    assert [each.enrolment_id for each in await watched.look()] == [plain[1]]
+    assert "secretly" not in "".join(capfd.readouterr())
 
 
 async def test_nobody_is_forgotten_while_segments_is_down(watched: Watched) -> None:
