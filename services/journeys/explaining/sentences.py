@@ -109,8 +109,9 @@ def audited(action: str, who: str, detail: Mapping[str, Any]) -> str:
     if action in _TO_THE_JOURNEY:
         return f"{who} {_TO_THE_JOURNEY[action]} the journey."
     if action == "migrate":
-        ends = f"; the wait now ends at {detail['wait_ends']}" if detail.get("wait_ends") else ""
-        return f"{who} moved it to another version, from {detail.get('from_step')!r} to {detail.get('to_step')!r}{ends}."
+        ends, ended = detail.get("wait_ends"), detail.get("wait_ended")
+        told = f"; the wait now ends at {instant(datetime.fromisoformat(ends))}" if ends and ends != ended else ""
+        return f"{who} moved it to another version, from {detail.get('from_step')!r} to {detail.get('to_step')!r}{told}."
     told = ", ".join(f"{name} {value}" for name, value in sorted(detail.items()) if isinstance(value, str | int | float))
     return f"{who}: {action.replace('_', ' ')}" + (f" ({told})." if told else ".")
 

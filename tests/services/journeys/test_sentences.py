@@ -43,5 +43,6 @@ def test_who_is_held_by_a_pause_is_not_told_of_an_instant_that_nobody_knows() ->
 def test_what_people_did_is_told_without_hashes() -> None:
     assert sentences.audited("pause", "ann", {"under_way": 3}) == "ann paused the journey."
     detail = {"from_step": "week", "to_step": "month", "to_version": "a4a97", "wait_ends": "2026-11-27T02:49:05+00:00"}
-    said = sentences.audited("migrate", "ann", detail)
-    assert said == "ann moved it to another version, from 'week' to 'month'; the wait now ends at 2026-11-27T02:49:05+00:00."
+    moved = "ann moved it to another version, from 'week' to 'month'"
+    assert sentences.audited("migrate", "ann", detail) == f"{moved}; the wait now ends at 2026-11-27 02:49:05 UTC."
+    assert sentences.audited("migrate", "ann", {**detail, "wait_ended": detail["wait_ends"]}) == f"{moved}."
