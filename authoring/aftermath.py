@@ -70,4 +70,6 @@ def preview_lines(key: str, preview: Preview | str) -> Iterator[str]:
     timing = {"shorter": preview.retiming.shorter, "longer": preview.retiming.longer, "due at once": preview.retiming.due_now}
     if any(timing.values()):
         yield "  waits: " + ", ".join(f"{number} {name}" for name, number in timing.items() if number)
-    yield f"  POST /v1/journeys/{key}/migrations does it"
+    lost = [standing.step for standing in preview.positions if standing.becomes is None and standing.step]
+    mapping = f', with {{"mapping": {{"{lost[0]}": …}}}}' if lost else ""
+    yield f"  POST /v1/journeys/{key}/migrations{mapping} does it"

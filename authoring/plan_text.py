@@ -26,7 +26,7 @@ def print_plan(plan: Plan, console: Console) -> None:
         if change.state is not None:
             told = f"! {change.kind} {change.key} is {change.state} on the server, which applying does not change"
             console.print(Text(told, "yellow"), soft_wrap=True)
-    console.print(_sum(plan), highlight=False)
+    console.print(_sum(plan), highlight=False, soft_wrap=True)
 
 
 def _sum(plan: Plan) -> str:
