@@ -1,11 +1,20 @@
 """Moving a cursor: to a step, through all that ask nobody anything, with the rounds and visits counted; or to the end."""
 
+from datetime import timedelta
+
 from journeys.cursor import Cursor
 from journeys.errors import UnknownStep
 from journeys.model import Exit, Journey, Jump, Repeat, Step
 
 COMPLETED = "completed"
 ENDLESS = "endless"
+"""The engine's own reason for circles in which nobody is asked anything or nobody ever rests."""
+MOST_ROUNDS = 100
+"""How often in a row somebody may come to a wait that is over at once."""
+ROUNDS_WITHIN = timedelta(hours=1)
+"""Real time for so many rounds: a real condition may hold each time that somebody comes by in a life."""
+AT_ONCE = timedelta(seconds=2)
+"""Real time in which a condition that holds on arrival is noticed."""
 
 
 def follow(journey: Journey, cursor: Cursor, step: Step) -> Cursor:

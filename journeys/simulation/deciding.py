@@ -124,10 +124,12 @@ class Decider:
         seen["template"] = step.template
         match answer:
             case Go():
+                run.newest[step.id] = visit
                 self._tell(run, "sent", step, visit, {}, seen | {"channel": answer.channel})
                 self._mail.post(being, run, step, visit, wish, answer)
                 return DONE
             case No():
+                run.newest[step.id] = visit
                 seen |= {"reason": answer.reason, "detail": answer.detail}
                 self._tell(run, "skipped", step, visit, {"detail": "skipped"}, seen)
                 return DONE

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from journeys.cursor import Cursor
 from journeys.engine import start
 from journeys.model import Journey
+from journeys.simulation.circles import Rests
 from journeys.simulation.facts import Body, Fact, Moment
 from journeys.simulation.listening import Listener
 
@@ -70,6 +71,9 @@ class Enrolment:
     results: dict[str, JsonValue] = field(default_factory=dict)
     receipts: dict[str, list[Fact]] = field(default_factory=dict)
     """By send step."""
+    newest: dict[str, int] = field(default_factory=dict)
+    """The newest visit that was decided, by send step: what becomes of earlier messages meets no wait."""
+    rests: Rests = field(default_factory=Rests)
     tries: dict[str, int] = field(default_factory=dict)
     parent: "Enrolment | None" = None
     """Who waits for its end."""
@@ -98,6 +102,10 @@ class Enrolment:
         self.token += 1
         self.pending = None
         self.left = max(self.left, left)
+
+    def stale(self, fact: Fact) -> bool:
+        """Whether a fact is what became of an earlier round's message."""
+        return fact.source == "receipt" and fact.visit < self.newest.get(fact.name, 1)
 
     def context(self, profile: dict[str, JsonValue]) -> dict[str, JsonValue]:
         """What references see."""

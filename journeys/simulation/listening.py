@@ -1,8 +1,11 @@
 """What an enrolment listens for: the paths of its wait, exit rules and the goal, as the journeys service registers them."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, assert_never
+
+from pydantic import JsonValue
 
 from conditions import Person, add, evaluate
 from conditions.filters import Predicate
@@ -21,7 +24,7 @@ from journeys.model import (
     SegmentLeftPath,
     WaitFor,
 )
-from journeys.simulation.facts import Fact, reached
+from journeys.simulation.facts import Fact, Moment, reached
 from journeys.simulation.stage import Context, Question, Stage
 from journeys.timing import find_zone
 
@@ -59,6 +62,12 @@ class Listener:
                 return self.trait is not None and evaluate(self.trait, Person(traits=fact.properties), fact.at).matches
             case _:
                 return True
+
+    def stands(self, traits: Mapping[str, JsonValue], segments: Collection[str], since: Moment, enrolment: str) -> bool:
+        """Whether it is met by what is so since somebody entered (a condition is asked)."""
+        if self.source == "profile":
+            return self.met_by(Fact(f"{enrolment}:entry", "profile", "", "profile.changed", traits, since), enrolment)
+        return self.source == "segment_entered" and self.name in segments
 
     def concerned(self, fact: Fact) -> bool:
         """Whether a condition's answer may have changed by this fact."""

@@ -9,6 +9,7 @@ from journeys.moving import ENDLESS
 from journeys.outcome import Matched, Outcome, PastDue, TimedOut, Woke
 from journeys.simulation.agenda import Agenda, Rank
 from journeys.simulation.being import Being
+from journeys.simulation.circles import TOLD
 from journeys.simulation.deciding import Decider
 from journeys.simulation.enrolment import Enrolment, Pending
 from journeys.simulation.facts import Fact
@@ -38,19 +39,13 @@ class Lives:
         run.begun = True
         self._drive(being, run)
 
-    def look_back(self, being: Being, run: Enrolment, *, traits: bool) -> None:
-        """Exit rules that are met on entry: conditions and memberships always, traits where no event brought the person."""
+    def look_back(self, being: Being, run: Enrolment) -> None:
+        """Exit rules that are met on entry by what is so: traits, memberships, conditions. What happened before meets none."""
         for listener in run.exits:
-            match listener.source:
-                case "condition":
-                    met = self._ask(being, run, listener, exits=True)
-                case "segment_entered":
-                    met = listener.name in being.segments
-                case "profile" if traits:
-                    fact = Fact(f"{run.id}:entry", "profile", "", "profile.changed", being.traits, run.since)
-                    met = listener.met_by(fact, run.id)
-                case _:
-                    met = False
+            if listener.source == "condition":
+                met = self._ask(being, run, listener, exits=True)
+            else:
+                met = listener.stands(being.traits, being.segments, run.since, run.id)
             if met:
                 self._interrupt(being, run, listener, None)
                 return
@@ -85,7 +80,7 @@ class Lives:
         pending = run.pending
         if not run.running or pending is None:
             return
-        if pending.kind == "wait_for":
+        if pending.kind == "wait_for" and not run.stale(fact):
             for listener in pending.listeners:
                 if listener.met_by(fact, run.id) and fact.id not in run.taken:
                     self._take(being, run, listener, fact)
@@ -112,9 +107,8 @@ class Lives:
         return False
 
     def _ask_again(self, being: Being, run: Enrolment, listener: Listener, token: int, *, exits: bool) -> None:
-        if token != listener.token or not run.running:
-            return
-        if not exits and (run.pending is None or listener not in run.pending.listeners):
+        gone = not exits and (run.pending is None or listener not in run.pending.listeners)
+        if token != listener.token or not run.running or gone:
             return
         if self._ask(being, run, listener, exits=exits) and exits:
             self._interrupt(being, run, listener, None)
@@ -122,7 +116,8 @@ class Lives:
     def _take(self, being: Being, run: Enrolment, listener: Listener, fact: Fact) -> None:
         assert run.cursor.step is not None
         self._decider.waits.met(run, listener, fact, run.cursor.step, run.cursor.visit, self.now)
-        self._resume(being, run, Matched(path=listener.path, event_id=fact.id))
+        met_at = self.now if listener.source == "condition" else None
+        self._resume(being, run, Matched(path=listener.path, event_id=fact.id), met_at)
 
     def _follow(self, being: Being, run: Enrolment, pending: Pending) -> None:
         """A wait follows its date, and the person into another zone."""
@@ -153,12 +148,18 @@ class Lives:
             if self._agenda.crowded(being):
                 self.give_up(being)
                 return
-            outcome = self._decider.decide(being, run, run.journey.index.steps[effect.step_id], effect.visit)
+            step = run.journey.index.steps[effect.step_id]
+            if run.rests.turns(step, self.now):
+                self._teller.line(run, self.now, "circle", step.id, effect.visit, {"reason": ENDLESS}, dict(TOLD))
+                self._finish(being, run, ENDLESS)
+                return
+            outcome = self._decider.decide(being, run, step, effect.visit)
             if isinstance(outcome, Pending):
                 self._park(being, run, outcome)
                 return
             if run.ended_at is not None:  # what this very step did has ended it
                 return
+            run.rests.passed(step, self.now, outcome, run.events)
             run.left = max(run.left, self._agenda.tick())
             run.cursor = advance(run.journey, run.cursor, outcome, self.now)
 
@@ -204,8 +205,8 @@ class Lives:
                 run.pending = None
                 self._drive(being, run)
 
-    def _resume(self, being: Being, run: Enrolment, outcome: Outcome) -> None:
-        """The wait is over; what happened at this instant and before counts for the next one where time ended it."""
+    def _resume(self, being: Being, run: Enrolment, outcome: Outcome, met_at: datetime | None = None) -> None:
+        """The wait is over (`met_at`: by a condition); what happened until now counts for the next one where time ended it."""
         pending = run.pending
         assert pending is not None
         step = run.journey.index.steps[run.cursor.step or ""]
@@ -213,6 +214,7 @@ class Lives:
             result = run.results.get(step.id)
             seen = result if isinstance(result, dict) else {}
             self._teller.line(run, self.now, "wait met", step.id, run.cursor.visit, {"path": outcome.path}, dict(seen))
+        run.rests.left(step, pending.entered_at, pending.until, met_at)
         run.unpark((min(pending.until or self.now, self.now), 0))
         event_id = run.cursor.event_id
         run.cursor = advance(run.journey, run.cursor, outcome, self.now)

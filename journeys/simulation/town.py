@@ -88,7 +88,6 @@ class Town:
         *,
         running: Collection[str] | None = None,
         key: str = "",
-        by_event: bool = False,
     ) -> Admitted | str | None:
         """Lets somebody in, unless the journey's rules say why not."""
         answer = self._doors.admit(being, journey, entry, self.tick(), running, key)
@@ -103,7 +102,7 @@ class Town:
                 self.agenda.plan(answer.begins, Rank.TIMER, being, begin)
             else:
                 self.agenda.then(being, begin)
-            self.lives.look_back(being, run, traits=not by_event)
+            self.lives.look_back(being, run)
         return answer
 
     def start_child(self, being: Being, parent: Enrolment, journey: str, entry: Body, *, wait: bool) -> str | None:
@@ -131,7 +130,7 @@ class Town:
         for run in list(being.enrolments):
             self.lives.offer(being, run, fact)
         for journey in entries:
-            self.enter(being, journey, fact.body, running=running, by_event=fact.source == "event")
+            self.enter(being, journey, fact.body, running=running)
 
     def _entries(self, fact: Fact) -> Sequence[Journey]:
         if fact.source == "segment_entered":

@@ -8,6 +8,7 @@ from journeys.model import DateRef, Until, Wait, WaitFor
 from journeys.outcome import Match, Outcome, PastDue, Waiting
 from journeys.refs import MISSING, parse_ref, resolve
 from journeys.simulation.being import Being
+from journeys.simulation.circles import CONDITION_MET
 from journeys.simulation.enrolment import Enrolment, Pending
 from journeys.simulation.facts import Fact, Moment
 from journeys.simulation.listening import Listener, paths_of
@@ -82,7 +83,7 @@ class Waits:
         if not being.ask(listener.question, when[0]).matches:
             return None
         name = f"{run.id}:{run.cursor.step or ''}:{run.cursor.visit}:{listener.path}"
-        return Fact(name, "profile", "", "condition.met", {}, when)
+        return Fact(name, "profile", "", CONDITION_MET, {}, when)
 
     def _missed(
         self, being: Being, run: Enrolment, step: WaitFor, listeners: tuple[Listener, ...], now: datetime
@@ -94,8 +95,7 @@ class Waits:
         for listener in listeners:
             if listener.source == "receipt":
                 sent = run.receipts.get(listener.name, ())
-                newest = max((fact.visit for fact in sent), default=1)
-                facts |= {fact.id: fact for fact in sent if fact.visit == newest}
+                facts |= {fact.id: fact for fact in sent if not run.stale(fact)}
             elif listener.source != "condition":
                 known = being.facts.get(f"{listener.source}:{listener.name}", ())
                 facts |= {fact.id: fact for fact in known if fact.when >= since}

@@ -6,22 +6,15 @@ Validation warns of such loops where they can be seen; a date that is past or a 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from infra.clock import Clock
 from journeys.model import Wait, WaitFor
+from journeys.moving import AT_ONCE, ENDLESS, MOST_ROUNDS, ROUNDS_WITHIN
 from services.journeys.steps.cases import Case
 from services.journeys.steps.rulings import Ruling, decision_of
-
-ENDLESS = "endless"
-"""The engine's own reason for circles in which nobody is asked anything."""
-MOST_ROUNDS = 100
-"""How often in a row somebody may come to a wait that is over at once."""
-_WITHIN = timedelta(hours=1)  # real time: a real condition may hold each time that somebody comes by in a life
-_AT_ONCE = timedelta(seconds=2)  # real time
 
 _TURNING = text(
     "SELECT k.enrolment_id FROM unnest(CAST(:ids AS uuid[]), CAST(:steps AS text[]), CAST(:visits AS int[])) "
@@ -45,8 +38,8 @@ async def turning(session: AsyncSession, cases: Sequence[Case], clock: Clock) ->
             "steps": [case.step.id for case in often],
             "visits": [case.visit for case in often],
             "rounds": MOST_ROUNDS,
-            "since": clock.to_virtual(real - _WITHIN),
-            "at_once": clock.to_virtual(real + _AT_ONCE) - now,
+            "since": clock.to_virtual(real - ROUNDS_WITHIN),
+            "at_once": clock.to_virtual(real + AT_ONCE) - now,
         },
     )
     found = {row.enrolment_id for row in rows.all()}

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from conditions import parse_condition
+from journeys.moving import MOST_ROUNDS
 from journeys.simulation import Setting, simulate
 from tests.journeys.simulation.support import (
     DAY,
@@ -204,6 +205,33 @@ def test_a_loop_that_no_wait_holds_up_is_given_up() -> None:
     never = {"trait": "x", "eq": 1}
     life = live(journey({"id": "r", "type": "repeat", "until": never, "steps": [past]}))
     assert ended(life) == ("endless", 0 * DAY)
+    assert told(life).count("past_due w") == MOST_ROUNDS
+    assert "circle w" in told(life)
+
+
+@pytest.mark.parametrize(("rounds", "end"), [(MOST_ROUNDS, "completed"), (MOST_ROUNDS + 1, "endless")])
+def test_a_condition_that_holds_each_time_is_a_circle_after_a_hundred_rounds(rounds: int, end: str) -> None:
+    holds = {"id": "w", "type": "wait_for", "paths": [{"id": "so", "if": {"trait": "x", "eq": 1}}]}
+    life = live(journey({"id": "r", "type": "repeat", "max": rounds, "steps": [holds]}), who=person(x=1))
+    assert ended(life) == (end, 0 * DAY)
+
+
+def test_who_rests_a_while_in_each_round_turns_in_no_circle() -> None:
+    steps = [wait("w", until="2026-01-01"), wait("rest", **{"for": "PT1H"})]
+    life = live(journey({"id": "r", "type": "repeat", "max": 150, "steps": steps}))
+    assert ended(life) == ("completed", 150 * HOUR)
+
+
+def test_a_trait_that_is_so_at_entry_ends_the_enrolment_that_an_event_began() -> None:
+    life = live(journey(send("s"), exit_when=[{"trait": "closed", "eq": True}]), who=person(closed=True))
+    assert (ended(life), sent(life)) == (("exit: trait 'closed'", 0 * DAY), [])
+
+
+def test_the_entering_event_meets_neither_an_exit_rule_nor_the_goal() -> None:
+    goal = {"event": "Begun", "on_reached": "exit"}
+    life = live(journey(LONG, exit_when=[{"event": "Begun"}], goal=goal))
+    assert life.runs[0].goal_at is None
+    assert ended(life) == ("completed", 60 * DAY)
 
 
 def test_who_is_in_the_segment_of_an_exit_rule_already_leaves_on_entry() -> None:

@@ -188,3 +188,35 @@ def test_traits_written_by_path_leave_the_rest_of_an_object() -> None:
     keep = {"id": "u", "type": "update_profile", "set": {"dog.stage": "adult", "cat": {"ref": "profile.traits.none"}}}
     life = live(journey(keep), traits(DAY, **{"dog.name": None}), who=person(dog={"id": 1, "name": "Rex"}))
     assert life.traits == {"dog": {"id": 1, "stage": "adult"}}
+
+
+def _round(*, again: dict[str, Any]) -> dict[str, Any]:
+    """Two rounds of a message and a wait for its click, each of ten days."""
+    click = {
+        "id": "w",
+        "type": "wait_for",
+        "paths": [{"id": "p", "message": "s", "status": "clicked"}],
+        "timeout": {"after": "P10D"},
+    }
+    return {"id": "r", "type": "repeat", "max": 2, "steps": [send("s", **again), click]}
+
+
+def test_what_becomes_of_an_earlier_rounds_message_is_no_answer_to_this_rounds() -> None:
+    late = [{"status": "clicked", "after": ["P15D", "P15D"]}]
+    life = live(journey(_round(again={})), outcomes={"s": late})
+    assert told(life).count("wait met w") == 0
+    assert ended(life) == ("completed", 20 * DAY)
+
+
+def test_a_round_whose_message_was_skipped_is_not_met_by_the_click_on_the_one_before() -> None:
+    life = live(
+        journey(_round(again={"valid_until": "2026-03-10"})),
+        {"at": START + 5 * DAY, "message": "s", "status": "clicked"},
+    )
+    assert [line.at - START for line in life.lines if line.kind == "wait met"] == [5 * DAY]
+    assert _skipped(life) == []
+    skipped = live(
+        journey(_round(again={"valid_until": "2026-03-05"})), {"at": START + 5 * DAY, "message": "s", "status": "clicked"}
+    )
+    assert _skipped(skipped) == ["expired"]
+    assert ended(skipped) == ("completed", 15 * DAY)
