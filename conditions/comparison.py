@@ -47,7 +47,7 @@ class Ref(Node):
 class Nothing(Node):
     """What a reference becomes that leads nowhere: it equals nothing."""
 
-    nothing: Literal[True] = True
+    nothing: Literal[True]
 
 
 NOTHING = Nothing(nothing=True)

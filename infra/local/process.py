@@ -30,6 +30,7 @@ class Supervised:
         self.program = program
         self.ready = asyncio.Event()
         self.failure: StartError | None = None
+        self._was_ready = False
         self.pid: int | None = None
         self.restarts = 0
         self.began = False
@@ -42,16 +43,15 @@ class Supervised:
         """Starts it, again and again; ends when it is stopped, when a `once` program is done, or with `failure` set when
         it was never ready after START_ATTEMPTS."""
         self.began = True
-        pause, was_ready = FIRST_PAUSE_SECONDS, False
+        pause = FIRST_PAUSE_SECONDS
         while not self._stopping.is_set():
             began = time.monotonic()
             ending = await self._run_once()
-            was_ready = was_ready or self.ready.is_set()
             if self._stopping.is_set() or (self.program.once and self.ready.is_set()):
                 return
             self.ready.clear()
             self.restarts += 1
-            if not was_ready and (self.program.once or self.restarts >= START_ATTEMPTS):
+            if not self._was_ready and (self.program.once or self.restarts >= START_ATTEMPTS):
                 self.failure = StartError(self.program.name, ending, self._console.tail(self.program.name))
                 return
             pause = FIRST_PAUSE_SECONDS if time.monotonic() - began > STEADY_SECONDS else pause
@@ -125,6 +125,7 @@ class Supervised:
                 return
             await asyncio.sleep(PROBE_SECONDS)
         if process.returncode is None:
+            self._was_ready = True
             self.ready.set()
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from infra.local.errors import AlreadyRunningError, NotRunningError, PortTakenError, StartError
 from infra.local.folder import DataFolder
+from infra.local.process import START_ATTEMPTS
 from infra.local.system import LocalSystem
 from tests.infra.local.roles import BROKEN, STUBBORN, TINY, WITH_PARTS
 
@@ -58,10 +59,11 @@ async def test_inside_the_context_every_role_answers_and_afterwards_none_is_left
 async def test_a_killed_role_is_started_again_on_its_old_address(tmp_path: Path, http: httpx.AsyncClient) -> None:
     async with LocalSystem(tmp_path, known_roles=TINY) as system:
         before = system.pid("second")
-        system.kill("second", signal.SIGKILL)
-        await system.wait_ready("second")
+        for _ in range(START_ATTEMPTS + 1):  # what was ready once may end as often as it likes
+            system.kill("second", signal.SIGKILL)
+            await system.wait_ready("second")
         assert (await _ask(http, system, "second"))["pid"] == system.pid("second") != before
-        assert {state.name: state.restarts for state in system.processes()} == {"first": 0, "second": 1}
+        assert {state.name: state.restarts for state in system.processes()} == {"first": 0, "second": START_ATTEMPTS + 1}
 
 
 async def test_a_role_that_ignores_the_request_to_stop_is_killed_with_the_children_it_started(tmp_path: Path) -> None:

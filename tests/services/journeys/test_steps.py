@@ -9,8 +9,8 @@ import pytest
 from contracts.channels import SendResult
 from contracts.journeys import StepItem
 from infra.errors import BadInput
+from journeys.moving import MOST_ROUNDS
 from journeys.outcome import Chose, Deferred, Done, Ended, Later, PastDue, Sleep
-from services.journeys.steps.circles import MOST_ROUNDS
 from tests.services.journeys.conftest import Service
 
 SEND = {"id": "hello", "type": "send", "template": "hello", "channels": ["email"]}
