@@ -28,10 +28,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Side by side, files keep together; whole systems run one after the other, and first, since they take longest."""
-    for item in items:
-        group = "systems" if item.get_closest_marker("e2e") else item.nodeid.split("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Whole systems come first: they take longest, and what is short fills the gaps between two workers."""
     items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
 
 

@@ -24,9 +24,7 @@ from tests.differential.traces import recorded, simulated
 PEOPLE = 4
 
 
-@pytest.mark.parametrize(
-    "shop", [pytest.param(shop, marks=pytest.mark.xdist_group(name)) for name, shop in SHOPS.items()], ids=SHOPS
-)
+@pytest.mark.parametrize("shop", SHOPS.values(), ids=SHOPS)
 async def test_people_with_random_futures_live_the_same_lives(
     shop: Shop, temporal: TemporalServer, migrated_database: Callable[[str], str]
 ) -> None:
