@@ -203,7 +203,15 @@ async def test_an_event_over_32_kb_and_a_batch_over_500_kb_are_refused_whole(sho
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b'{"batch": {}}', b"\x1f\x8bnot gzip", gzip.compress(b'{"batch": []}')[:-4]]
+    "content",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"{", id="no JSON"),
+        pytest.param(b"[]", id="no object"),
+        pytest.param(b'{"batch": {}}', id="no list"),
+        pytest.param(b"\x1f\x8bnot gzip", id="no gzip"),
+        pytest.param(gzip.compress(b'{"batch": []}')[:-4], id="gzip cut short"),
+    ],
 )
 async def test_a_body_that_is_no_batch_is_refused_with_a_remedy(shop: Shop, content: bytes) -> None:
     response = await shop.client.post("/v1/batch", content=content, auth=WRITE_KEY)
