@@ -75,7 +75,8 @@ def stuck(evidence: Evidence, overdue: timedelta) -> Iterator[Finding]:
             )
     for message in evidence.ledger:
         for attempt in message.attempts:
-            if attempt.status in OPEN:
+            waits = attempt.held_until is not None and evidence.now - attempt.held_until <= overdue
+            if attempt.status in OPEN and not waits:
                 yield Finding("stuck", f"{_called(message)} on {attempt.channel} is still {attempt.status}")
     for what, count in evidence.unsettled.items():
         if count:

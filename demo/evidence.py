@@ -37,13 +37,14 @@ class Enrolment:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try of a message on one channel, as the ledger has it."""
+    """One try of a message on one channel, as the ledger has it. `held_until`: it waits until then for quiet hours to end."""
 
     id: str
     channel: str
     status: str
     number: int = 1
     because: str = ""
+    held_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,6 +124,7 @@ class Inquiry:
                 status="cancelled" if each["state"] == "cancelled" else each["status"],
                 number=each["number"],
                 because=each["because"],
+                held_until=datetime.fromisoformat(each["held_until"]) if each["held_until"] else None,
             )
             for each in found["attempts"]
         )

@@ -19,11 +19,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from channels.message import Content, EmailContent, OutgoingMessage, PushContent, TextContent
 from contracts.channels import Channel
+from infra.clock import Clock
 
 log = structlog.get_logger(__name__)
 
 MOST_CALLS = 32_767  # a smallint
 
+_REAL = "now() + make_interval(secs => greatest(extract(epoch FROM {virtual} - :virtual_now) / :factor, 0))"
 _FIELDS = (
     "a.id, a.message_id, a.number, a.channel, a.address, a.address_hash, a.content, a.calls, a.called_at, a.unknown_since, "
     "m.profile_id, m.purpose, m.valid_until, m.within_seconds"
@@ -32,7 +34,8 @@ _CLAIM = text(
     "WITH due AS (SELECT id FROM attempt WHERE state = 'queued' AND not_before <= now() AND channel = "
     "ANY(CAST(:channels AS text[])) "
     "ORDER BY not_before LIMIT :most FOR UPDATE SKIP LOCKED) "
-    "UPDATE attempt a SET state = 'claimed', claimed_by = :me, lease_until = now() + :lease FROM due, message m "
+    "UPDATE attempt a SET state = 'claimed', claimed_by = :me, lease_until = now() + :lease, held_until = NULL "
+    "FROM due, message m "
     f"WHERE a.id = due.id AND m.id = a.message_id RETURNING {_FIELDS}"
 )
 _CALLING = text(
@@ -50,6 +53,16 @@ _BLOCKED = text(
 _RELEASE = text(
     "UPDATE attempt SET state = 'queued', claimed_by = NULL, lease_until = NULL, not_before = now() + :wait "
     "WHERE id = ANY(CAST(:ids AS uuid[])) AND state = 'claimed' AND claimed_by = :me"
+)
+_HOLD_BACK = text(
+    "UPDATE attempt a SET state = 'queued', claimed_by = NULL, lease_until = NULL, held_until = r.until, "
+    f"not_before = {_REAL.format(virtual='r.until')} "
+    "FROM json_to_recordset(CAST(:rows AS json)) AS r(id uuid, until timestamptz) "
+    "WHERE a.id = r.id AND a.state = 'claimed' AND a.claimed_by = :me"
+)
+_AIM = text(
+    f"UPDATE attempt SET not_before = {_REAL.format(virtual='held_until')} WHERE id IN "
+    "(SELECT id FROM attempt WHERE state = 'queued' AND held_until IS NOT NULL ORDER BY id FOR NO KEY UPDATE)"
 )
 _SETTLE = text(
     "UPDATE attempt a SET state = r.state, reason = CASE WHEN r.reason = '' THEN a.reason ELSE r.reason END, "
@@ -167,6 +180,19 @@ async def release(session: AsyncSession, me: UUID, ids: Sequence[UUID], wait: ti
     """Gives claimed attempts back, to be claimed again after `wait`."""
     if ids:
         await session.execute(_RELEASE, {"me": me, "ids": list(ids), "wait": wait})
+
+
+async def hold_back(session: AsyncSession, me: UUID, until: Mapping[UUID, datetime], clock: Clock) -> None:
+    """Gives claimed attempts back, to be claimed again when `clock` shows the instant of each."""
+    if until:
+        rows = orjson.dumps([{"id": id_, "until": instant} for id_, instant in until.items()]).decode()
+        values = {"me": me, "rows": rows, "virtual_now": clock.now(), "factor": clock.factor}
+        await session.execute(_HOLD_BACK, values)
+
+
+async def aim(session: AsyncSession, clock: Clock) -> None:
+    """Wakes what is held back when this clock shows the time: the clock that held it back may have run at another pace."""
+    await session.execute(_AIM, {"virtual_now": clock.now(), "factor": clock.factor})
 
 
 @dataclass(frozen=True, slots=True)

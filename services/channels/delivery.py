@@ -95,6 +95,7 @@ class Delivery:
         self._provider = provider
         self._options = options
         self._me = me
+        self._aimed = False
 
     async def run(self) -> None:
         """Claims and delivers for ever, at most `lanes` batches at once."""
@@ -119,6 +120,8 @@ class Delivery:
             return []
         try:
             async with self._database.begin() as session:
+                if not self._aimed:
+                    await claims.aim(session, self._clock)
                 taken, unreadable = await claims.claim(session, self._me, self._provider.channels, most, self._options.lease)
                 if unreadable:
                     now, why = self._clock.now(), "its content cannot be read"
@@ -129,6 +132,7 @@ class Delivery:
             log.exception("dispatch.claim_failed")
             await asyncio.sleep(_TROUBLE_SECONDS)
             return []
+        self._aimed = True
         return taken
 
     async def _lane(self, taken: Sequence[Claim]) -> None:
@@ -161,14 +165,16 @@ class Delivery:
         async with self._database.begin() as session:
             people = await heeded(session, people)
             going: list[UUID] = []
+            held: dict[UUID, datetime] = {}
             for claim in group:
                 verdict = self._verdict(claim, people.get(claim.profile_id))
                 if isinstance(verdict, str):
                     stopped[claim.id] = verdict
                 elif verdict is not None:
-                    await claims.release(session, self._me, [claim.id], verdict)
+                    held[claim.id] = verdict
                 else:
                     going.append(claim.id)
+            await claims.hold_back(session, self._me, held, self._clock)
             marked = await claims.mark_calling(session, self._me, going, self._options.lease)
             left = [id_ for id_ in going if id_ not in marked]
             stopped |= await claims.blocked(session, self._me, left) if left else {}
@@ -179,8 +185,8 @@ class Delivery:
         outcomes = await asyncio.gather(*(self._send(claim, deadline) for claim in calling))
         await self._write(list(zip(calling, outcomes, strict=True)))
 
-    def _verdict(self, claim: Claim, person: Person | None) -> str | timedelta | None:
-        """Why it may not go (any more), how long (real) it must wait for quiet hours to end, or nothing."""
+    def _verdict(self, claim: Claim, person: Person | None) -> str | datetime | None:
+        """Why it may not go (any more), when the quiet hours end that it must wait for, or nothing."""
         now = self._clock.now()
         if claim.valid_until is not None and now >= claim.valid_until:
             return EXPIRED
@@ -195,7 +201,7 @@ class Delivery:
             return None
         if claim.valid_until is not None and until >= claim.valid_until:
             return EXPIRED
-        return timedelta(seconds=self._clock.real_seconds(until - now))
+        return until
 
     async def _send(self, claim: Claim, deadline: float) -> Outcome:
         """Makes the call, unless this process slept so long that the lease could end during it."""

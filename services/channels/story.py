@@ -27,6 +27,7 @@ _MESSAGES = text(
 )
 _ATTEMPTS = text(
     "SELECT id, message_id, number, channel, because, state, status, reason, provider_id, calls, created_at, sent_at, "
+    "CASE WHEN state = 'queued' THEN held_until END AS held_until, "
     "CASE WHEN :body THEN content END AS content, CASE WHEN :body THEN address END AS address "
     "FROM attempt WHERE message_id = ANY(CAST(:ids AS uuid[])) ORDER BY number, id"
 )
@@ -77,7 +78,10 @@ class ReceiptLine(Wire):
 
 
 class AttemptStory(Wire):
-    """One try. `because`: why this channel's turn came (channels passed over, or the fallback's cause)."""
+    """One try. `because`: why this channel's turn came (channels passed over, or the fallback's cause).
+
+    `held_until`: it is queued until quiet hours end for the person.
+    """
 
     id: UUID
     number: int
@@ -90,6 +94,7 @@ class AttemptStory(Wire):
     calls: int
     created_at: datetime
     sent_at: datetime | None
+    held_until: datetime | None = None
     address: str | None = None
     content: dict[str, JsonValue] | None = None
 

@@ -97,6 +97,7 @@ class Attempt(Table, table=True):
     `state`: queued → claimed → calling → sent | refused | unknown; or cancelled. `calling` is committed before the
     provider is called, so that a claimed row whose dispatcher died was provably not sent. `status` is the highest
     receipt. Instants are virtual but for `not_before`, `lease_until`, `called_at`, `unknown_since` and `check_at`.
+    A queued attempt with `held_until` waits for the end of quiet hours; `not_before` is when this clock shows it.
     """
 
     __tablename__ = "attempt"
@@ -125,6 +126,7 @@ class Attempt(Table, table=True):
     claimed_by: UUID | None = None
     calls: int = Field(sa_column=Column(SmallInteger, nullable=False, server_default="0"))
     not_before: datetime = _instant(default_now=True)
+    held_until: datetime | None = _instant(nullable=True)
     lease_until: datetime | None = _instant(nullable=True)
     called_at: datetime | None = _instant(nullable=True)
     unknown_since: datetime | None = _instant(nullable=True)

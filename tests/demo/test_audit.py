@@ -67,6 +67,15 @@ def test_whatever_is_stuck_is_found(planted: Evidence) -> None:
     assert kinds(planted) == ["stuck"]
 
 
+def test_what_waits_for_quiet_hours_to_end_is_stuck_only_after_they_did() -> None:
+    def queued(held_until: datetime) -> Evidence:
+        held = Attempt("a2", "sms", "queued", held_until=held_until)
+        return replace(CLEAN, ledger=(MESSAGE, replace(MESSAGE, id="m2", step="bye", attempts=(held,))))
+
+    assert kinds(queued(NOW + timedelta(hours=8))) == []
+    assert kinds(queued(NOW - OVERDUE * 2)) == ["stuck"]
+
+
 def test_a_wait_that_ends_later_or_was_due_a_moment_ago_is_fine() -> None:
     assert kinds(replace(CLEAN, enrolments=(replace(ENROLMENT, waits_until=NOW - OVERDUE / 2), OVER))) == []
 

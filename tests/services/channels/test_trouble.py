@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 from channels.message import Asked
 from channels.twilio_messages import TwilioMessages
 from contracts.channels import Channel
+from infra.clock import Clock
 from services.channels import claims
 from services.channels.pace import Pace
 from services.channels.people import People
@@ -121,7 +122,29 @@ async def test_marketing_waits_at_dispatch_for_the_end_of_quiet_hours_or_expires
     (row,) = await world.sql("SELECT state, extract(epoch FROM not_before - now()) FROM attempt WHERE address = '+15550002000'")
     assert row[0] == "queued"
     assert 3600 < row[1] <= 7200
+    (held,) = (await world.story(ada))[0]["attempts"]
+    until = datetime.fromisoformat(held["held_until"])
+    assert (until.strftime("%H:%M"), until > now) == (window[-5:], True)
     assert len(await world.sandbox.messages()) == 1
+
+
+async def test_what_waits_for_the_end_of_quiet_hours_leaves_then_also_when_the_clock_runs_at_another_pace(
+    start_world: StartWorld,
+) -> None:
+    now = datetime.now(UTC)
+    world = await start_world(quiet_hours=f"{now - timedelta(hours=1):%H:%M}-{now + timedelta(hours=2):%H:%M}", timezone="UTC")
+    ada = world.people.add("sms", name="A", phone="+15550002000", timezone="Pacific/Kiritimati")
+    await world.send_one(ada, SMS, purpose="marketing")
+    world.people.change(ada, traits={**world.people.profiles[ada].traits, "timezone": "UTC"})
+    stop = await world.dispatch()
+    await until(lambda: world.sql("SELECT 1 FROM attempt WHERE held_until IS NOT NULL AND state = 'queued'"))
+    await stop()
+    world.clock = Clock(factor=3600.0, real_anchor=datetime.now(UTC), virtual_anchor=datetime.now(UTC))
+    await world.dispatch()
+    await world.reached(ada, ("sms", "delivered"))
+    (sent,) = (await world.story(ada))[0]["attempts"]
+    assert sent["held_until"] is None
+    assert datetime.fromisoformat(sent["sent_at"]) >= (now + timedelta(hours=2)).replace(second=0, microsecond=0)
 
 
 async def test_an_answer_that_cannot_be_read_does_not_keep_the_others_unsettled(
