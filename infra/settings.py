@@ -87,6 +87,11 @@ class Settings(BaseSettings):
         alias="REIS_QUIET_HOURS",
         description="Local hours in which no marketing message leaves, as `HH:MM-HH:MM`; empty: none.",
     )
+    frequency_caps: str = Field(
+        "[]",
+        alias="REIS_FREQUENCY_CAPS",
+        description='How many messages one person may get: JSON list of `{"at_most", "per", "purpose", "channel", "otherwise"}`.',
+    )
 
     twilio_account_sid: str = Field("", alias="TWILIO_ACCOUNT_SID", description="Twilio account.")
     twilio_auth_token: SecretStr = Field(

@@ -12,11 +12,14 @@ TRANSACTIONAL = "transactional"
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A message that a person got."""
+    """One try to reach a person that did not fail. Tries of one `message` on several channels count once."""
 
     at: datetime
     channel: str
     purpose: str
+    message: str
+    what: str = ""
+    """What a person calls it: journey and step."""
 
 
 class FrequencyCap(BaseModel):
@@ -44,31 +47,58 @@ class FrequencyCap(BaseModel):
             return False
         return purpose != TRANSACTIONAL if self.purpose is None else purpose == self.purpose
 
-    def opens(self, sent: Iterable[Sent], now: datetime) -> datetime | None:
-        """When one more message fits; None where it fits now."""
-        counted = sorted(each.at for each in sent if each.at + self.per > now and self.covers(each.channel, each.purpose))
-        return counted[-self.at_most] + self.per if len(counted) >= self.at_most else None
+    def filled_by(self, sent: Iterable[Sent], now: datetime) -> Sequence[Sent]:
+        """The newest messages that leave no room for one more, oldest first; none where it fits now."""
+        newest: dict[str, Sent] = {}
+        for each in sent:
+            if each.at + self.per > now and self.covers(each.channel, each.purpose):
+                known = newest.get(each.message)
+                newest[each.message] = each if known is None or each.at > known.at else known
+        counted = sorted(newest.values(), key=lambda each: (each.at, each.message))
+        return counted[-self.at_most :] if len(counted) >= self.at_most else ()
 
 
 @dataclass(frozen=True, slots=True)
 class Displaced:
-    """A cap has no room; `until` is when it has (None: the message is not to wait), `cap` says which."""
+    """A cap has no room; `until` is when it has (None: the message is not to wait), `by` are the messages that fill it."""
 
     until: datetime | None
     cap: FrequencyCap
+    by: Sequence[Sent]
+
+    def __str__(self) -> str:
+        got = ", ".join(
+            f"{each.what or each.message} ({each.channel}, {each.at.isoformat(timespec='seconds')})" for each in self.by
+        )
+        on, of = self.cap.channel, self.cap.purpose
+        about = f"{f' {of}' if of else ''} message{'s' if self.cap.at_most > 1 else ''}{f' by {on}' if on else ''}"
+        return f"at most {self.cap.at_most}{about} in {_span(self.cap.per)}, and there was {got}"
+
+
+def _span(per: timedelta) -> str:
+    hours, rest = divmod(per, timedelta(hours=1))
+    if rest:
+        return str(per)
+    count, unit = (hours // 24, "day") if hours % 24 == 0 else (hours, "hour")
+    return f"{count} {unit}{'' if count == 1 else 's'}"
 
 
 def displaced_until(
-    caps: Sequence[FrequencyCap], sent: Sequence[Sent], now: datetime, *, channel: str, purpose: str
+    caps: Sequence[FrequencyCap], sent: Sequence[Sent], now: datetime, *, channel: str, purpose: str, message: str = ""
 ) -> Displaced | None:
-    """What holds a message back now; None where every cap has room. A cap that skips wins, then the one that opens last."""
+    """What holds a message back now; None where every cap has room. A cap that skips wins, then the one that opens last.
+
+    `message`: its own earlier tries, on other channels, are no reason to hold it back.
+    """
+    others = [each for each in sent if each.message != message]
     latest: Displaced | None = None
     for cap in caps:
-        opens = cap.opens(sent, now) if cap.covers(channel, purpose) else None
-        if opens is None:
+        by = cap.filled_by(others, now) if cap.covers(channel, purpose) else ()
+        if not by:
             continue
         if cap.otherwise == "skip":
-            return Displaced(None, cap)
+            return Displaced(None, cap, by)
+        opens = by[0].at + cap.per
         if latest is None or (latest.until is not None and opens > latest.until):
-            latest = Displaced(opens, cap)
+            latest = Displaced(opens, cap, by)
     return latest

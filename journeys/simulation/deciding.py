@@ -119,7 +119,8 @@ class Decider:
         if step.valid_until is not None:
             zone, _ = being.zone(run.journey.zone)
             valid_until = anchor(step.valid_until, being, run, zone, seen)
-        wish = Wish(step.template, step.channels, step.purpose or run.journey.purpose, valid_until)
+        purpose = step.purpose or run.journey.purpose
+        wish = Wish(step.template, step.channels, purpose, valid_until, f"{run.id}:{step.id}:{visit}")
         answer = judge(wish, being, now)
         seen["template"] = step.template
         match answer:
@@ -134,7 +135,9 @@ class Decider:
                 self._tell(run, "skipped", step, visit, {"detail": "skipped"}, seen)
                 return DONE
             case Later():
-                seen |= {"channel": answer.channel, "reason": answer.reason}
+                seen |= {"channel": answer.channel, "reason": answer.reason} | (
+                    {"detail": answer.detail} if answer.detail else {}
+                )
                 self._tell(run, "deferred", step, visit, {"until": answer.until}, seen)
                 return Pending("deferred", now, answer.until)
             case _:

@@ -1,7 +1,7 @@
 """Messages under way: what becomes of each, and the next channel when it did not get far enough in time."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Protocol
@@ -45,6 +45,8 @@ class Letter:
     rank: int = -1
     failed: bool = False
     had: set[str] = field(default_factory=set)
+    counted: Sent | None = None
+    """What the newest attempt takes of frequency caps; nothing once it failed."""
 
 
 class World(Protocol):
@@ -90,7 +92,10 @@ class Mail:
         letter.position, letter.attempt, letter.rank, letter.failed = go.position, letter.attempt + 1, -1, False
         letter.had.clear()
         if self._counts_caps:
-            being.sent.append(Sent(now, go.channel, letter.wish.purpose))
+            letter.counted = Sent(
+                now, go.channel, letter.wish.purpose, letter.wish.message, f"{run.journey.key}/{letter.step.id}"
+            )
+            being.sent.append(letter.counted)
         self._teller.message(
             being, run, Posted(now, letter.step.id, letter.visit, letter.wish.template, go.channel, letter.attempt)
         )
@@ -154,6 +159,8 @@ class Mail:
         self._world.received(being, run, fact)
         if status in FAILED:
             letter.failed = True
+            if letter.counted in being.sent:
+                being.sent.remove(letter.counted)
             if letter.step.fallback is not None:
                 attempt = letter.attempt
                 self._world.later(being, when[0], partial(self._fall_back, being, letter, attempt))
@@ -172,7 +179,7 @@ class Mail:
             return
         if not letter.failed and letter.rank >= RANKS[fallback.unless]:
             return
-        wish = Wish(letter.wish.template, letter.wish.channels, letter.wish.purpose, letter.wish.valid_until, letter.position + 1)
+        wish = replace(letter.wish, position=letter.position + 1)
         answer = judge(wish, being, self._world.now)
         if isinstance(answer, Go):
             self._attempt(being, letter, answer)

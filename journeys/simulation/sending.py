@@ -18,6 +18,8 @@ class Wish:
     channels: tuple[str, ...]
     purpose: str
     valid_until: datetime | None
+    message: str
+    """Enrolment, step and visit: earlier tries of it on other channels count for no cap against it."""
     position: int = 0
 
 
@@ -32,6 +34,7 @@ class Later:
     until: datetime
     channel: str
     reason: str
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +84,18 @@ def _in_its_turn(go: Go, wish: Wish, being: Being, now: datetime) -> Go | Later 
         until = quiet.until(now, being.traits.get("timezone"))
     if until is not None:
         if wish.valid_until is not None and until >= wish.valid_until:
-            said = f"quiet hours last until {until.isoformat()}, the message is valid until {wish.valid_until.isoformat()}"
+            said = f"quiet hours last until {until.isoformat()}; the message is valid until {wish.valid_until.isoformat()}"
             return No(EXPIRED, said)
         return Later(until, go.channel, "quiet_hours")
     caps = being.stage.setting.policy.caps
-    displaced = displaced_until(caps, being.sent, now, channel=go.channel, purpose=wish.purpose) if caps else None
+    if not caps:
+        return go
+    displaced = displaced_until(caps, being.sent, now, channel=go.channel, purpose=wish.purpose, message=wish.message)
     if displaced is None:
         return go
-    said = f"at most {displaced.cap.at_most} in {displaced.cap.per}"
+    said = str(displaced)
     if displaced.until is None:
         return No(FREQUENCY_CAP, said)
     if wish.valid_until is not None and displaced.until >= wish.valid_until:
-        return No(EXPIRED, f"{said}: not before {displaced.until.isoformat()}")
-    return Later(displaced.until, go.channel, FREQUENCY_CAP)
+        return No(EXPIRED, f"{said}; the message is valid until {wish.valid_until.isoformat()}")
+    return Later(displaced.until, go.channel, FREQUENCY_CAP, said)

@@ -24,8 +24,8 @@ from services.channels.intake import Intake
 from services.channels.links import Links
 from services.channels.people import People
 from services.channels.providers import configured
-from services.channels.quiet_hours import read_quiet_hours
 from services.channels.receipt_book import ReceiptBook
+from services.channels.rules import read_caps, read_quiet_hours
 from services.channels.sending import Sending
 from services.channels.story import Story
 from services.channels.template_store import TemplateStore
@@ -78,6 +78,7 @@ def policy_of(settings: Settings) -> Policy:
         links=Links(settings.public_url, settings.link_secret.get_secret_value()),
         quiet_hours=read_quiet_hours(settings.quiet_hours, settings.timezone),
         configured=configured(settings),
+        caps=read_caps(settings.frequency_caps),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from channels.message import Content, EmailContent
 from contracts.channels import Channel, Purpose
 from contracts.profiles import ConsentState, Profile
 from infra.liquid import RenderFailed
-from policy.quiet_hours import QuietHours
+from policy import FrequencyCap, QuietHours, Sent, displaced_until
 from services.channels.address import Address, addresses
 from services.channels.links import Links, Unsubscribe
 from services.channels.templates import Compiled
@@ -25,6 +25,8 @@ TEMPLATE_ERROR = "template_error"
 UNKNOWN_PROFILE = "unknown_profile"
 UNKNOWN_TEMPLATE = "unknown_template"
 PURPOSE_MISMATCH = "purpose_mismatch"
+FREQUENCY_CAP = "frequency_cap"
+QUIET_HOURS = "quiet_hours"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Wish:
     """What is to be sent. `position`: the first of `channels` that may still be tried."""
 
     message_id: UUID
+    profile_id: UUID
     channels: tuple[Channel, ...]
     purpose: str
     context: Mapping[str, Any]
@@ -52,8 +55,12 @@ class Go:
 
 @dataclass(frozen=True, slots=True)
 class Later:
+    """Ask again then: quiet hours, or a frequency cap that has no room before."""
+
     until: datetime
     channel: Channel
+    reason: str
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,7 @@ class Policy:
     links: Links
     quiet_hours: QuietHours | None
     configured: frozenset[Channel]
+    caps: tuple[FrequencyCap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +112,14 @@ def decide(
     person: Person | None,
     template: Compiled | None,
     suppressed: frozenset[tuple[str, str]],
+    sent: Sequence[Sent],
     now: datetime,
     policy: Policy,
 ) -> Decision:
     """The first of the ranked channels that reaches the person, is consented to, not suppressed, and renders.
 
-    `suppressed` holds (channel, address hash). When none does, the first channel's reason is the answer.
+    `suppressed` holds (channel, address hash), `sent` what the person got. When none does, the first channel's reason
+    is the answer. When one does, quiet hours and frequency caps say whether it goes now.
     """
     if wish.valid_until is not None and now >= wish.valid_until:
         return No(EXPIRED, f"valid until {wish.valid_until.isoformat()}")
@@ -128,23 +138,38 @@ def decide(
             )
             continue
         passed_over = "; ".join(sentence for _, sentence in refusals)
-        return _in_its_hour(Go(channel, position, outcome, passed_over), wish, person, now, policy)
+        go = Go(channel, position, outcome, passed_over)
+        return _outside_quiet_hours(wish, person, channel, now, policy) or _within_caps(wish, sent, channel, now, policy) or go
     if not refusals:
         return No(UNREACHABLE, "no further channel")
     return No(refusals[0][0], "; ".join(sentence for _, sentence in refusals))
 
 
-def _in_its_hour(go: Go, wish: Wish, person: Person, now: datetime, policy: Policy) -> Decision:
+def _outside_quiet_hours(wish: Wish, person: Person, channel: Channel, now: datetime, policy: Policy) -> Later | No | None:
     if wish.purpose == Purpose.TRANSACTIONAL or policy.quiet_hours is None:
-        return go
+        return None
     until = policy.quiet_hours.until(now, person.profile.traits.get("timezone"))
     if until is None:
-        return go
-    if wish.valid_until is not None and until >= wish.valid_until:
-        return No(
-            EXPIRED, f"quiet hours last until {until.isoformat()}, the message is valid until {wish.valid_until.isoformat()}"
-        )
-    return Later(until, go.channel)
+        return None
+    return _later(Later(until, channel, QUIET_HOURS), wish, f"quiet hours last until {until.isoformat()}")
+
+
+def _within_caps(wish: Wish, sent: Sequence[Sent], channel: Channel, now: datetime, policy: Policy) -> Later | No | None:
+    if not policy.caps:
+        return None
+    displaced = displaced_until(policy.caps, sent, now, channel=channel.value, purpose=wish.purpose, message=str(wish.message_id))
+    if displaced is None:
+        return None
+    if displaced.until is None:
+        return No(FREQUENCY_CAP, str(displaced))
+    return _later(Later(displaced.until, channel, FREQUENCY_CAP, str(displaced)), wish, str(displaced))
+
+
+def _later(later: Later, wish: Wish, why: str) -> Later | No:
+    """Puts it off, unless it is no longer valid by then."""
+    if wish.valid_until is not None and later.until >= wish.valid_until:
+        return No(EXPIRED, f"{why}; the message is valid until {wish.valid_until.isoformat()}")
+    return later
 
 
 def _try(

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import orjson
 import structlog
@@ -16,7 +17,9 @@ from contracts.channels import Status
 from infra.clock import Clock
 from infra.db import Database
 from infra.errors import CallFailed
+from policy import Sent
 from services.channels import ledger
+from services.channels.allowance import allowance
 from services.channels.consents import heeded
 from services.channels.decision import Decision, Go, Later, No, Policy, Wish, decide
 from services.channels.people import People
@@ -30,7 +33,7 @@ _IN_HAND = frozenset({"queued", "claimed", "calling"})
 
 _FIELDS = (
     "id, profile_id, template, template_version, channels, purpose, unless, within_seconds, valid_until, "
-    "context, journey, number, position"
+    "context, journey, step, number, position"
 )
 _DUE = text(
     f"SELECT {_FIELDS} FROM message WHERE fallback_due <= :now AND fallback_floor <= now() AND cancelled_at IS NULL "
@@ -90,9 +93,19 @@ class Fallback:
             people = await heeded(session, people)
             templates = await self._templates.load(session, {(row.template, row.template_version or 0) for row in due})
             moves: list[dict[str, Any]] = []
+            wishes: dict[UUID, Wish] = {}
+            for row in due:
+                if row.id in locked:
+                    try:
+                        wishes[row.id] = _wish(row)
+                    except ValueError as error:
+                        log.exception("fallback.row_unreadable", message=str(row.id))
+                        moves.append(_given_up(row, error))
+            allowed = await allowance(session, self._policy.caps, people, wishes.values(), now)
             attempts: list[dict[str, Any]] = []
             for row in due:
-                if row.id not in locked:
+                wish, person = wishes.get(row.id), people.get(row.profile_id)
+                if wish is None:
                     continue
                 current = [each for each in tried if each.message_id == row.id]
                 template = templates.get((row.template, row.template_version or 0))
@@ -101,13 +114,15 @@ class Fallback:
                     if not because:
                         moves.append(_move(row, None, ""))
                         continue
-                    decision = decide(_wish(row), people.get(row.profile_id), template, known.suppressed, now, self._policy)
+                    decision = decide(wish, person, template, known.suppressed, allowed.of(person), now, self._policy)
                 except Exception as error:  # one row must not hold back the others, round after round
                     log.exception("fallback.row_failed", message=str(row.id))
-                    moves.append(_move(row, None, f"no further channel: {type(error).__name__}"))
+                    moves.append(_given_up(row, error))
                     continue
                 moves.append(_moved(row, decision, because))
-                if isinstance(decision, Go):
+                if isinstance(decision, Go) and person is not None:
+                    what = ledger.what(row.journey, row.step, row.template)
+                    allowed.add(person.profile.id, Sent(now, decision.channel.value, row.purpose, str(row.id), what))
                     why = "; ".join(part for part in (because, decision.passed_over) if part)
                     attempts += ledger.attempt_rows(row.id, row.number + 1, decision, why, now)
             await ledger.add_attempts(session, attempts)
@@ -131,6 +146,7 @@ def _because(row: Row[Any], current: Sequence[Row[Any]]) -> str:
 def _wish(row: Row[Any]) -> Wish:
     return Wish(
         message_id=row.id,
+        profile_id=row.profile_id,
         channels=ledger.channels_of(row.channels),
         purpose=row.purpose,
         context=row.context,
@@ -144,11 +160,15 @@ def _move(row: Row[Any], due: datetime | None, note: str) -> dict[str, Any]:
     return {"id": row.id, "number": row.number, "position": row.position, "due": due, "note": note}
 
 
+def _given_up(row: Row[Any], error: Exception) -> dict[str, Any]:
+    return _move(row, None, f"no further channel: {type(error).__name__}")
+
+
 def _moved(row: Row[Any], decision: Decision, because: str) -> dict[str, Any]:
     match decision:
         case Go():
             return _move(row, None, because) | {"number": row.number + 1, "position": decision.position}
         case Later():
-            return _move(row, decision.until, f"{because}; quiet hours")
+            return _move(row, decision.until, "; ".join(part for part in (because, decision.reason, decision.detail) if part))
         case No():
             return _move(row, None, f"{because}; no further channel: {decision.reason} {decision.detail}".strip())

@@ -117,6 +117,11 @@ def attempt_rows(message_id: UUID, number: int, go: Go, because: str, created_at
     ]
 
 
+def what(journey: str, step: str, template: str) -> str:
+    """What a person calls a message."""
+    return f"{journey}/{step}" if journey else template
+
+
 def dumped(content: Content) -> dict[str, Any]:
     """Rendered content as it is kept."""
     return dict(content.__dict__)

@@ -13,7 +13,9 @@ from contracts.channels import SendRequest, SendResult
 from infra.clock import Clock
 from infra.db import Database
 from infra.feed.outbox import new_id
+from policy import Sent
 from services.channels import ledger
+from services.channels.allowance import allowance
 from services.channels.consents import heeded
 from services.channels.decision import Decision, Go, Later, No, Person, Policy, Wish, decide
 from services.channels.people import People
@@ -47,28 +49,41 @@ class Sending:
         known = await ledger.facts(session, list(requests), hashes, {request.template for request in requests.values()})
         templates = await self._templates.load(session, known.versions.items())
         people = await heeded(session, people)
+        wishes = {key: _wish(request) for key, request in requests.items() if key not in known.answers}
         now = self._clock.now()
+        allowed = await allowance(session, self._policy.caps, people, wishes.values(), now)
         results = dict(known.answers)
         rows = ledger.Rows()
-        ids: dict[UUID, str] = {}
-        for key, request in requests.items():
-            if key in results:
-                continue
+        for key, wish in wishes.items():
+            request, person = requests[key], people.get(wish.profile_id)
             template = templates.get((request.template, known.versions.get(request.template, 0)))
-            message_id = new_id()
-            wish = Wish(message_id, request.channels, request.purpose, request.context, request.journey, request.valid_until)
-            decision = decide(wish, people.get(request.profile_id), template, known.suppressed, now, self._policy)
-            results[key] = _result(decision, message_id)
+            decision = decide(wish, person, template, known.suppressed, allowed.of(person), now, self._policy)
+            results[key] = _result(decision, wish.message_id)
             if isinstance(decision, Go | No):
-                ids[message_id] = key
-                rows.messages.append(_row(request, message_id, decision, template, now))
-            if isinstance(decision, Go):
-                rows.attempts += ledger.attempt_rows(message_id, 1, decision, decision.passed_over, now)
+                rows.messages.append(_row(request, wish.message_id, decision, template, now))
+            if isinstance(decision, Go) and person is not None:
+                rows.attempts += ledger.attempt_rows(wish.message_id, 1, decision, decision.passed_over, now)
+                what = ledger.what(request.journey, request.step, request.template)
+                sent = Sent(now, decision.channel.value, wish.purpose, str(wish.message_id), what)
+                allowed.add(person.profile.id, sent)
         added = await ledger.add(session, rows)
-        late = [key for message_id, key in ids.items() if message_id not in added]
+        written = {row["id"] for row in rows.messages}
+        late = [key for key, wish in wishes.items() if wish.message_id in written - added]
         if late:  # another request with the same key committed in between: its answer stands
             results |= (await ledger.facts(session, late, (), ())).answers
         return results
+
+
+def _wish(request: SendRequest) -> Wish:
+    return Wish(
+        message_id=new_id(),
+        profile_id=request.profile_id,
+        channels=request.channels,
+        purpose=request.purpose,
+        context=request.context,
+        journey=request.journey,
+        valid_until=request.valid_until,
+    )
 
 
 def _result(decision: Decision, message_id: UUID) -> SendResult:
@@ -76,7 +91,13 @@ def _result(decision: Decision, message_id: UUID) -> SendResult:
         case Go():
             return SendResult(status="accepted", message_id=message_id, channel=decision.channel, detail=decision.passed_over)
         case Later():
-            return SendResult(status="deferred", until=decision.until, channel=decision.channel, reason="quiet_hours")
+            return SendResult(
+                status="deferred",
+                until=decision.until,
+                channel=decision.channel,
+                reason=decision.reason,
+                detail=decision.detail,
+            )
         case No():
             return SendResult(status="skipped", message_id=message_id, reason=decision.reason, detail=decision.detail)
 

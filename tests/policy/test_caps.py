@@ -16,7 +16,7 @@ def cap(at_most: int, hours: int, **more: object) -> FrequencyCap:
 
 
 def got(*hours_ago: float, channel: str = "email", purpose: str = "marketing") -> list[Sent]:
-    return [Sent(NOW - hours * HOUR, channel, purpose) for hours in hours_ago]
+    return [Sent(NOW - hours * HOUR, channel, purpose, f"{channel} {hours}") for hours in hours_ago]
 
 
 def opens(

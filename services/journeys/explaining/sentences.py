@@ -33,7 +33,8 @@ def decided(kind: str, step: str, outcome: Mapping[str, Any], seen: Mapping[str,
             detail = f" ({seen['detail']})" if seen.get("detail") else ""
             return f"At {step!r} the message {seen.get('template')!r} was not sent: {seen.get('reason')}{detail}."
         case "deferred":
-            why = f": {seen['reason']}" if seen.get("reason") else ""
+            detail = f" ({seen['detail']})" if seen.get("detail") else ""
+            why = f": {seen['reason']}{detail}" if seen.get("reason") else ""
             return f"At {step!r} it was put off until {instant(until)}{why}."
         case "sleep":
             return f"At {step!r} it waits until {instant(until)}."

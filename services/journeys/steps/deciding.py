@@ -121,8 +121,8 @@ class Decider:
                 return self._ruling(case, "skipped", {"kind": "done", "detail": "skipped"}, seen)
             case "deferred":
                 assert result.until is not None
-                outcome = {"kind": "deferred"}
-                return self._ruling(case, "deferred", outcome, seen | {"reason": result.reason}, deadline=result.until)
+                seen |= {"reason": result.reason} | ({"detail": result.detail} if result.detail else {})
+                return self._ruling(case, "deferred", {"kind": "deferred"}, seen, deadline=result.until)
             case _:
                 assert_never(result.status)
 

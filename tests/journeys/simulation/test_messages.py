@@ -85,6 +85,18 @@ def test_a_frequency_cap_counts_over_all_journeys_and_puts_off_or_skips() -> Non
         assert [at for _, at in sent(life)] == expected
 
 
+def test_a_message_counts_once_for_a_cap_however_far_it_falls_back_and_not_when_it_failed() -> None:
+    setting = Setting(policy=DeliveryPolicy.model_validate({"caps": [{"at_most": 1, "per": "PT24H"}]}))
+    steps = (send("s", channels=ALL, fallback={"unless": "delivered", "within": "PT2H"}), wait("w", **{"for": "PT1H"}), send("t"))
+    late: dict[str, Any] = {"who": person(channels=ALL), "behaviour": {"whatsapp": []}}
+    life = live(journey(*steps), setting=setting, **late)
+    assert sent(life) == [("s", 0 * HOUR), ("s", 2 * HOUR), ("t", 26 * HOUR)]
+    steps = (send("s", channels=["whatsapp"]), wait("w", **{"for": "PT1H"}), send("t"))
+    bounced: dict[str, Any] = {"who": person(channels=ALL), "behaviour": {"whatsapp": [{"status": "bounced"}]}}
+    failed = live(journey(*steps), setting=setting, **bounced)
+    assert sent(failed) == [("s", 0 * HOUR), ("t", HOUR)]
+
+
 def test_the_next_channel_is_tried_when_the_first_did_not_get_far_enough_in_time_or_failed() -> None:
     step = send("s", channels=ALL, fallback={"unless": "delivered", "within": "PT2H"})
     who = person(channels=ALL)
