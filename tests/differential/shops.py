@@ -10,23 +10,37 @@ from typing import Any
 import orjson
 from pydantic import JsonValue
 
-from journeys.simulation import EventHappens, MessageOutcome, Person, Script, TraitsChange
+from journeys.simulation import Behaviour, Consent, ConsentChanges, EventHappens, MessageOutcome, Person, Script, TraitsChange
+from journeys.simulation.people import ChannelName
+from policy import DeliveryPolicy
+from tests.differential.postal import ALL_DELIVERED, NO_RULES
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 START = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 ZONES = ("Europe/London", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Pacific/Apia", "Nowhere/Land")
 
-Happening = EventHappens | TraitsChange | MessageOutcome
+CHANNELS: tuple[ChannelName, ...] = ("email", "sms", "whatsapp", "web_push")
+
+Happening = EventHappens | TraitsChange | MessageOutcome | ConsentChanges
 
 
 @dataclass(frozen=True)
 class Shop:
-    """A folder of examples. `future` draws what happens to somebody, `traits` who they are, over `days`."""
+    """A folder of examples. `future` draws what happens to somebody, `traits` who they are, over `days`.
+
+    `delivery` are the workspace's rules, `behaviour` what becomes of messages, `answer` what web services say. With
+    `choosy`, people agree to some channels only.
+    """
 
     folder: str
     days: int
     traits: Callable[[Random], dict[str, JsonValue]]
     future: Callable[[Random, Callable[..., datetime]], Iterator[Happening]]
+    name: str = ""
+    delivery: DeliveryPolicy = NO_RULES
+    behaviour: Behaviour = ALL_DELIVERED
+    answer: int = 200
+    choosy: bool = False
 
     def read(self, kind: str) -> list[dict[str, Any]]:
         """The definitions of a kind, journeys that others start first."""
@@ -48,7 +62,10 @@ class Shop:
             **self.traits(dice),
         }
         future = sorted(self.future(dice, at), key=lambda each: each.at)
-        return Script(person=Person(consents="all"), happenings=(TraitsChange(at=arrives, traits=traits), *future), begins=START)
+        agreed = [channel for channel in CHANNELS if not self.choosy or dice.random() < 0.7]
+        consents = tuple(Consent(channel=channel, purpose="marketing") for channel in agreed)
+        arrival = TraitsChange(at=arrives, traits=traits)
+        return Script(person=Person(consents=consents), happenings=(arrival, *future), begins=START)
 
 
 def _event(at: datetime, name: str, **properties: JsonValue) -> EventHappens:
@@ -165,8 +182,41 @@ def _moving(dice: Random, at: Callable[..., datetime]) -> Iterator[Happening]:
         yield TraitsChange(at=at(1, 400), traits={"birthdate": dice.choice(["1990-03-09", None, "1991-11-11"])})
 
 
+def _guest(dice: Random, at: Callable[..., datetime]) -> Iterator[Happening]:
+    for _ in range(dice.randrange(1, 4)):
+        yield _event(at(0.01, 30), "Stay Completed", nights=dice.randrange(3, 14))
+    for _ in range(dice.randrange(3)):
+        yield _event(at(100, 700), "Stay Completed", nights=dice.randrange(1, 14))
+    if dice.random() < 0.2:
+        yield _event(at(200, 700), "Account Closed")
+
+
+def _fickle(dice: Random, at: Callable[..., datetime]) -> Iterator[Happening]:
+    """The publisher's people, who also change their minds."""
+    yield from _publisher(dice, at)
+    for _ in range(dice.randrange(3)):
+        consent = Consent(
+            channel=dice.choice(CHANNELS), purpose="marketing", state=dice.choice(["granted", "withdrawn", "withdrawn"])
+        )
+        yield ConsentChanges(at=at(0.1, 20), consent=consent)
+    if dice.random() < 0.3:
+        yield TraitsChange(at=at(1, 20), traits={"timezone": dice.choice(ZONES)})
+
+
+_SLOW_POST: Mapping[str, Any] = {
+    "whatsapp": [],
+    "sms": [{"status": "bounced", "after": ["PT5M", "PT5M"]}],
+    "email": [{"status": "delivered"}, {"status": "opened", "after": ["PT20H", "PT20H"]}],
+}
+_AT_NIGHT = DeliveryPolicy.model_validate(
+    {
+        "quiet_hours": "21:00-08:00",
+        "caps": [{"at_most": 1, "per": "P4D"}, {"at_most": 1, "per": "P20D", "channel": "whatsapp", "otherwise": "skip"}],
+    }
+)
+
 SHOPS: Mapping[str, Shop] = {
-    shop.folder: shop
+    shop.name or shop.folder: shop
     for shop in (
         Shop("publisher", 60, _none, _publisher),
         Shop("petshop", 150, _dog, _puppy),
@@ -177,5 +227,27 @@ SHOPS: Mapping[str, Shop] = {
         Shop("double-opt-in", 30, _none, _newsletter),
         Shop("win-back", 160, _none, _lapsing),
         Shop("birthday", 500, _birthday, _moving),
+        Shop("vip", 900, _none, _guest),
+        Shop("vip", 900, _none, _guest, name="vip, whom reception does not take", answer=404),
+        Shop(
+            "publisher",
+            60,
+            _none,
+            _fickle,
+            name="publisher, capped and at night",
+            delivery=_AT_NIGHT,
+            behaviour=Behaviour.model_validate(_SLOW_POST),
+            choosy=True,
+        ),
+        Shop(
+            "petshop",
+            120,
+            _dog,
+            _puppy,
+            name="petshop, capped and at night",
+            delivery=_AT_NIGHT,
+            behaviour=Behaviour.model_validate(_SLOW_POST),
+            choosy=True,
+        ),
     )
 }

@@ -15,34 +15,40 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
-from fastapi import FastAPI
-from pydantic import JsonValue
+from fastapi import FastAPI, Response
+from pydantic import JsonValue, SecretStr
 from sqlalchemy import text
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
 from activities.enrolments import EnrolmentActivities
+from channels.receipts import ProviderReceipt
 from contracts.channels import Channel, Status
 from contracts.profiles import Accepted, ProfileUpdate, ProfileUpdates
 from infra.auth import ApiKey, KeyRing, Scope, hashed
 from infra.clock import Clock
 from infra.db import Database
-from infra.feed.outbox import Outbox
 from infra.http import ServiceClient
+from infra.outbound import Outbound
+from journeys.simulation import Behaviour
+from policy import DeliveryPolicy, QuietHours
 from services.channels.app import create_app as channels_app
 from services.channels.decision import Policy
 from services.channels.links import Links
-from services.channels.receipt_book import ReceiptBook, Report
 from services.journeys.app import create_app as journeys_app
+from services.journeys.steps.requests import Secrets
 from services.profiles.app import create_app as profiles_app
 from services.segments.app import create_app as segments_app
+from tests.differential.postal import ALL_DELIVERED, NO_RULES, Postal
 from workflows.converter import data_converter
 from workflows.definitions import Definitions, from_service
 from workflows.worker import build_worker
 
 KEY = "differential"
 _KEYRING = KeyRing((ApiKey(name="tests", sha256=hashed(KEY), scopes=frozenset(Scope)),))
+ZONE = "Europe/Berlin"
+"""The workspace's."""
 _PATIENCE = 90.0
 _FEEDS = (("profiles", "segments"), ("profiles", "journeys"), ("segments", "journeys"), ("channels", "journeys"))
 
@@ -70,6 +76,7 @@ class Stage:
     databases: Mapping[str, Database]
     temporal: Client
     skipper: TimeSkipper
+    postal: Postal
     skipped: dict[str, timedelta] = field(default_factory=dict)
     numbers: Any = field(default_factory=lambda: iter(range(1, 10**9)))
 
@@ -116,8 +123,7 @@ class Stage:
 
         A message that was not sent has no outcome.
         """
-        book = ReceiptBook(Outbox("channels", self.databases["channels"]))
-        async with self.databases["channels"].begin() as session:
+        async with self.databases["channels"].read() as session:
             row = await session.execute(
                 text(
                     "SELECT a.id FROM attempt a JOIN message m ON m.id = a.message_id WHERE m.step = :step "
@@ -126,18 +132,18 @@ class Stage:
                 {"step": step, "profile": profile_id},
             )
             attempt: UUID | None = row.scalar()
-            if attempt is None:
-                return
-            report = Report(
-                attempt, Status(status), self.clock.now(), event_id=str(next(self.numbers)), text=reply, from_provider=True
+        if attempt is not None:
+            receipt = ProviderReceipt(
+                event_id=str(next(self.numbers)), status=Status(status), attempt=attempt, text=reply, raw={"by": "script"}
             )
-            await book.record(session, [report])
+            await self.postal.intake.reports([receipt])
 
     async def play(self, happenings: Sequence[tuple[datetime, Callable[[], Any]]], until: datetime) -> None:
         """Lets the time pass from one due instant to the next, and what the script says happen at its instants."""
         left = sorted(happenings, key=lambda each: each[0])
         await self.settle()
         while True:
+            left = sorted((*left, *self.postal.later()), key=lambda each: each[0])
             due = [instant for instant in (await self._next_due(), left[0][0] if left else None) if instant]
             if not due or min(due) > until:
                 break
@@ -156,6 +162,7 @@ class Stage:
                 while quiet < 2:
                     if timers:
                         await self._wake()
+                    await self.postal.work()
                     why = await self._unsettled(timers=timers)
                     quiet = 0 if why else quiet + 1
                     await asyncio.sleep(0.02)
@@ -186,7 +193,8 @@ class Stage:
         looks = await self.rows("SELECT min(look_at) FROM watch")
         held = await self.rows("SELECT min(start_at) FROM enrolment WHERE state = 'running'")
         timed = await self._segment_timers()
-        found = [instant for instant in (*instants, looks[0][0], held[0][0], *timed) if instant is not None]
+        falls = await self.postal.next_due()
+        found = [instant for instant in (*instants, looks[0][0], held[0][0], *timed, falls) if instant is not None]
         return min((instant for instant in found if instant > self.clock.now()), default=None)
 
     async def _segment_timers(self) -> list[datetime | None]:
@@ -208,9 +216,11 @@ class Stage:
             if await self._unread(feed, reader):
                 return f"{reader} has not read all of {feed}"
         now = self.clock.now()
-        for table, due in (("outgoing", "true"), ("watch", "look_at <= :now"), ("candidate", "true")):
+        for table, due in (("outgoing", "true"), ("watch", "look_at <= :now"), ("candidate", "true"), ("call", "true")):
             if await self.rows(f"SELECT 1 FROM {table} WHERE {due} LIMIT 1", **({"now": now} if ":now" in due else {})):
                 return f"{table} has rows"
+        if await self.postal.moving():
+            return "a message is on its way"
         if any(instant is not None and instant <= now for instant in await self._segment_timers()):
             return "a membership is due"
         moving = [row for row in await self._pending() if row.moving or (timers and row.deadline and row.deadline <= now)]
@@ -225,13 +235,30 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(address: str, databases: Callable[[str], str], begins: datetime) -> AsyncIterator[Stage]:
-    """Everything running, at the instant `begins`. `databases` makes a migrated one and answers its URL."""
+async def stage(
+    address: str,
+    databases: Callable[[str], str],
+    begins: datetime,
+    *,
+    delivery: DeliveryPolicy = NO_RULES,
+    behaviour: Behaviour = ALL_DELIVERED,
+    answer: int = 200,
+) -> AsyncIterator[Stage]:
+    """Everything running, at the instant `begins`. `databases` makes a migrated one and answers its URL.
+
+    `behaviour` is what becomes of messages, `answer` what each called web service says.
+    """
     clock = SteppedClock(begins)
     urls = {name: databases(name) for name in ("profiles", "segments", "channels", "journeys")}
     queue = f"differential-{uuid4()}"
     temporal = await Client.connect(address, data_converter=pydantic_data_converter)
     apps: dict[str, FastAPI] = {}
+    policy = Policy(
+        links=Links("http://links", "secret"),
+        quiet_hours=QuietHours.parse(delivery.quiet_hours, ZONE),
+        configured=frozenset(Channel),
+        caps=delivery.caps,
+    )
 
     def client(name: str) -> ServiceClient:
         return ServiceClient(name, f"http://{name}", key=KEY, transport=_Late(apps, name), timeout=30)
@@ -246,7 +273,7 @@ async def stage(address: str, databases: Callable[[str], str], begins: datetime)
             profiles=client("profiles"),
             keyring=_KEYRING,
             clock=clock,
-            policy=Policy(links=Links("http://links", "secret"), quiet_hours=None, configured=frozenset(Channel)),
+            policy=policy,
             public_url="http://channels",
             twilio=None,
             sendgrid=None,
@@ -260,7 +287,9 @@ async def stage(address: str, databases: Callable[[str], str], begins: datetime)
             profiles=client("profiles"),
             segments=client("segments"),
             channels=client("channels"),
-            workspace_zone="Europe/Berlin",
+            workspace_zone=ZONE,
+            outbound=Outbound(httpx.ASGITransport(_web(answer))),
+            secrets=Secrets({"RECEPTION": SecretStr("known to reception")}),
         )
         for app in apps.values():
             await stack.enter_async_context(app.router.lifespan_context(app))
@@ -275,7 +304,19 @@ async def stage(address: str, databases: Callable[[str], str], begins: datetime)
             build_worker(working, queue, activities, sandbox=False, build_id="differential", failing=[Exception])
         )
         skipper = TimeSkipper(temporal, config=TimeSkippingConfig(max_session_skip_count=100_000))
-        yield Stage(clock, clients, own, temporal, skipper)
+        postal = Postal(own["channels"], clients["profiles"], clock, policy, behaviour)
+        yield Stage(clock, clients, own, temporal, skipper, postal)
+
+
+def _web(answer: int) -> FastAPI:
+    """Every web service there is."""
+    app = FastAPI()
+
+    async def any_path() -> Response:
+        return Response(status_code=answer)
+
+    app.add_api_route("/{path:path}", any_path, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+    return app
 
 
 class _Late(httpx.AsyncBaseTransport):

@@ -15,7 +15,7 @@ from tests.differential.stage import Stage
 _COMPARED = frozenset(
     {
         *("entered", "sent", "skipped", "sleep", "waiting", "past_due", "chose", "held_out", "updated", "emitted"),
-        *("started", "not_started", "wait met", "exit met", "goal met", "ended"),
+        *("called", "started", "not_started", "wait met", "exit met", "goal met", "ended"),
     }
 )
 
@@ -33,13 +33,14 @@ class Moment(NamedTuple):
 
 
 class Letter(NamedTuple):
-    """A message that was accepted for sending on its first channel."""
+    """A message on its way by one channel, the first or one that it fell back to."""
 
     at: datetime
     journey: str
     step: str
     visit: int
     template: str
+    attempt: int
     channel: str
 
 
@@ -47,9 +48,7 @@ def simulated(life: Life) -> tuple[list[Moment], list[Letter]]:
     """From the simulator."""
     moments = [moment for run in life.runs for moment in _of_run(run)]
     letters = [
-        Letter(each.at, each.journey, each.step, each.visit, each.template, each.channel)
-        for each in life.messages
-        if each.attempt == 1
+        Letter(each.at, each.journey, each.step, each.visit, each.template, each.attempt, each.channel) for each in life.messages
     ]
     return sorted(moments, key=_order), sorted(letters)
 
@@ -80,8 +79,8 @@ async def recorded(stage: Stage, profile_id: UUID) -> tuple[list[Moment], list[L
     async with stage.databases["channels"].read() as session:
         rows = await session.execute(
             text(
-                "SELECT m.created_at, m.journey, m.step, m.visit, m.template, a.channel FROM message m JOIN attempt a "
-                "ON a.message_id = m.id AND a.number = 1 WHERE m.profile_id = :profile"
+                "SELECT DISTINCT a.created_at, m.journey, m.step, m.visit, m.template, a.number, a.channel FROM message m "
+                "JOIN attempt a ON a.message_id = m.id WHERE m.profile_id = :profile AND a.state <> 'cancelled'"
             ),
             {"profile": profile_id},
         )
