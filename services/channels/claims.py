@@ -24,6 +24,8 @@ from infra.clock import Clock
 log = structlog.get_logger(__name__)
 
 MOST_CALLS = 32_767  # a smallint
+FELL_BACK = "fell_back"
+"""Why an attempt is taken back that could go again when the next channel's turn has come already."""
 
 _REAL = "now() + make_interval(secs => greatest(extract(epoch FROM {virtual} - :virtual_now) / :factor, 0))"
 _FIELDS = (
@@ -42,13 +44,15 @@ _CALLING = text(
     "UPDATE attempt a SET state = 'calling', calls = least(a.calls + 1, 32767), called_at = now(), lease_until = now() + :lease "
     "WHERE a.id = ANY(CAST(:ids AS uuid[])) AND a.state = 'claimed' AND a.claimed_by = :me AND a.lease_until > now() "
     "AND NOT EXISTS (SELECT 1 FROM suppression s WHERE s.address_hash = a.address_hash AND s.channel = a.channel) "
-    "AND NOT EXISTS (SELECT 1 FROM message m WHERE m.id = a.message_id AND m.cancelled_at IS NOT NULL) RETURNING a.id"
+    "AND NOT EXISTS (SELECT 1 FROM message m WHERE m.id = a.message_id AND (m.cancelled_at IS NOT NULL OR m.number > a.number)) "
+    "RETURNING a.id"
 )
 _BLOCKED = text(
-    "SELECT a.id, CASE WHEN m.cancelled_at IS NOT NULL THEN 'cancelled' ELSE 'suppressed' END FROM attempt a "
+    "SELECT a.id, CASE WHEN m.cancelled_at IS NOT NULL THEN 'cancelled' "
+    f"WHEN m.number > a.number THEN '{FELL_BACK}' ELSE 'suppressed' END FROM attempt a "
     "JOIN message m ON m.id = a.message_id LEFT JOIN suppression s ON s.address_hash = a.address_hash AND s.channel = a.channel "
     "WHERE a.id = ANY(CAST(:ids AS uuid[])) AND a.state = 'claimed' AND a.claimed_by = :me "
-    "AND (m.cancelled_at IS NOT NULL OR s.channel IS NOT NULL)"
+    "AND (m.cancelled_at IS NOT NULL OR m.number > a.number OR s.channel IS NOT NULL)"
 )
 _RELEASE = text(
     "UPDATE attempt SET state = 'queued', claimed_by = NULL, lease_until = NULL, not_before = now() + :wait "
@@ -64,16 +68,18 @@ _AIM = text(
     f"UPDATE attempt SET not_before = {_REAL.format(virtual='held_until')} WHERE id IN "
     "(SELECT id FROM attempt WHERE state = 'queued' AND held_until IS NOT NULL ORDER BY id FOR NO KEY UPDATE)"
 )
+_OVERTAKEN = "r.state = 'queued' AND m.number > a.number"
 _SETTLE = text(
-    "UPDATE attempt a SET state = r.state, reason = CASE WHEN r.reason = '' THEN a.reason ELSE r.reason END, "
+    f"UPDATE attempt a SET state = CASE WHEN {_OVERTAKEN} THEN 'cancelled' ELSE r.state END, "
+    f"reason = CASE WHEN {_OVERTAKEN} THEN '{FELL_BACK}' WHEN r.reason = '' THEN a.reason ELSE r.reason END, "
     "provider_id = coalesce(nullif(r.provider_id, ''), a.provider_id), lease_until = NULL, claimed_by = NULL, "
     "not_before = CASE WHEN r.state = 'queued' THEN now() + make_interval(secs => r.wait) ELSE a.not_before END, "
     "unknown_since = CASE WHEN r.state = 'unknown' THEN coalesce(a.unknown_since, now()) END, "
     "check_at = CASE WHEN r.state = 'unknown' THEN now() + make_interval(secs => r.wait) END "
     "FROM json_to_recordset(CAST(:rows AS json)) AS r(id uuid, state text, reason text, provider_id text, wait float8, "
-    "calls smallint) WHERE a.id = r.id AND a.calls = coalesce(r.calls, a.calls) AND "
+    "calls smallint), message m WHERE a.id = r.id AND m.id = a.message_id AND a.calls = coalesce(r.calls, a.calls) AND "
     "(a.state IN ('claimed', 'calling', 'unknown') OR (a.state = 'sent' AND "
-    "r.state = 'sent')) RETURNING a.id"
+    "r.state = 'sent')) RETURNING a.id, a.state"
 )
 _ARM = text(
     "UPDATE message m SET fallback_due = :now + make_interval(secs => m.within_seconds), fallback_floor = now() + :grace "
@@ -167,7 +173,10 @@ async def claim(
 
 
 async def mark_calling(session: AsyncSession, me: UUID, ids: Sequence[UUID], lease: timedelta) -> set[UUID]:
-    """Marks those that may really go: still ours, not cancelled, not suppressed. To be committed before the call."""
+    """Marks those that may really go: still ours, not cancelled, not suppressed, no further channel's turn.
+
+    To be committed before the call.
+    """
     return {row[0] for row in (await session.execute(_CALLING, {"me": me, "ids": list(ids), "lease": lease})).all()}
 
 
@@ -219,13 +228,22 @@ async def hold(session: AsyncSession, ids: Collection[UUID]) -> None:
     await session.execute(_HOLD, {"ids": list(ids)})
 
 
-async def settle(session: AsyncSession, settled: Sequence[Settled]) -> set[UUID]:
-    """Writes outcomes in bulk; answers those that took effect (a provider's report may have been faster)."""
+async def settle(session: AsyncSession, settled: Sequence[Settled]) -> dict[UUID, str]:
+    """Writes outcomes in bulk; answers the states of those that took effect (a provider's report may have been faster).
+
+    What would be queued again is `cancelled` when the next channel's turn has come: whoever moves a message on holds
+    its attempts, so that the lock taken here shows it.
+    """
     if not settled:
-        return set()
+        return {}
     await hold(session, [each.id for each in settled])
     rows = [asdict(each) for each in settled]
-    return {row[0] for row in (await session.execute(_SETTLE, {"rows": orjson.dumps(rows).decode()})).all()}
+    return {row[0]: row[1] for row in (await session.execute(_SETTLE, {"rows": orjson.dumps(rows).decode()})).all()}
+
+
+def overtaken(settled: Sequence[Settled], states: Mapping[UUID, str]) -> list[UUID]:
+    """Of what was to be queued again those that `settle` took back."""
+    return [each.id for each in settled if each.state == "queued" and states.get(each.id) == "cancelled"]
 
 
 async def arm_fallbacks(session: AsyncSession, ids: Sequence[UUID], now: datetime, grace: timedelta) -> None:

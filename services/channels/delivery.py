@@ -246,8 +246,10 @@ class Delivery:
         refused = {claim.id: outcome for claim, outcome in outcomes if isinstance(outcome, Refused)}
         final = [each.id for each in settled if each.state == "refused"]
         async with self._database.begin() as session:
-            await claims.settle(session, settled)
-            await self._book.record(session, [report for each in outcomes for report in _reports(*each, now)])
+            late = claims.overtaken(settled, await claims.settle(session, settled))
+            reports = [report for each in outcomes for report in _reports(*each, now)]
+            reports += [Report(id_, Status.CANCELLED, now, reason=claims.FELL_BACK) for id_ in late]
+            await self._book.record(session, reports)
             waiting = [each.id for each in settled if each.state in ("sent", "unknown")]
             with_fallback = {claim.id for claim, _ in outcomes if claim.falls_back}
             grace = timedelta(seconds=self._options.fallback_grace)

@@ -40,13 +40,17 @@ _DUE = text(
     "ORDER BY fallback_due LIMIT :most"
 )
 _TRIED = text(
-    "SELECT a.message_id, a.channel, a.state, a.status, a.rank, a.reason FROM attempt a JOIN message m ON m.id = a.message_id "
+    "SELECT a.id, a.message_id FROM attempt a JOIN message m ON m.id = a.message_id "
     "WHERE a.message_id = ANY(CAST(:ids AS uuid[])) AND a.number = m.number"
+)
+_HOLD = text(
+    "SELECT id, message_id, channel, state, status, rank, reason FROM attempt WHERE id = ANY(CAST(:ids AS uuid[])) "
+    "ORDER BY id FOR NO KEY UPDATE SKIP LOCKED"
 )
 _LOCK = text(
     "SELECT m.id FROM message m JOIN unnest(CAST(:ids AS uuid[]), CAST(:numbers AS int[])) AS w(id, number) "
-    "ON m.id = w.id AND m.number = w.number WHERE m.fallback_due IS NOT NULL AND m.cancelled_at IS NULL "
-    "FOR UPDATE OF m SKIP LOCKED"
+    "ON m.id = w.id AND m.number = w.number WHERE m.fallback_due <= :now AND m.fallback_floor <= now() "
+    "AND m.cancelled_at IS NULL FOR UPDATE OF m SKIP LOCKED"
 )
 _MOVE = text(
     "UPDATE message m SET number = r.number, position = r.position, fallback_due = r.due, fallback_note = r.note "
@@ -56,7 +60,10 @@ _MOVE = text(
 
 
 class Fallback:
-    """Runs in every dispatcher; a message is moved on by whoever locks it first."""
+    """Runs in every dispatcher; a message is moved on by whoever locks it first.
+
+    Its attempts are locked and read with it: an attempt that goes once more and a message that moves on exclude each other.
+    """
 
     def __init__(self, database: Database, people: People, templates: TemplateStore, policy: Policy, clock: Clock) -> None:
         self._database = database
@@ -85,9 +92,12 @@ class Fallback:
             tried = (await session.execute(_TRIED, {"ids": [row.id for row in due]})).all()
         people = await self._people.known(row.profile_id for row in due)
         async with self._database.begin() as session:
-            values = {"ids": [row.id for row in due], "numbers": [row.number for row in due]}
-            locked = {row[0] for row in (await session.execute(_LOCK, values)).all()}
             now = self._clock.now()
+            values = {"ids": [row.id for row in due], "numbers": [row.number for row in due], "now": now}
+            locked = {row[0] for row in (await session.execute(_LOCK, values)).all()}
+            held = (await session.execute(_HOLD, {"ids": [each.id for each in tried if each.message_id in locked]})).all()
+            ours = {each.id for each in held}
+            locked -= {each.message_id for each in tried if each.id not in ours}
             hashes = {address.hash for person in people.values() for reach in person.reach.values() for address in reach}
             known = await ledger.facts(session, (), hashes, ())
             people = await heeded(session, people)
@@ -107,7 +117,7 @@ class Fallback:
                 wish, person = wishes.get(row.id), people.get(row.profile_id)
                 if wish is None:
                     continue
-                current = [each for each in tried if each.message_id == row.id]
+                current = [each for each in held if each.message_id == row.id]
                 template = templates.get((row.template, row.template_version or 0))
                 try:
                     because = _because(row, current)

@@ -6,6 +6,8 @@ unknown               a provider's report settles it; else the provider is asked
     has it            sent
     does not have it  queued again once the grace time is over
     cannot tell       stays unknown for ever, unless REIS_UNKNOWN_RESEND
+
+What would be queued again is cancelled where the next channel has taken over meanwhile.
 """
 
 from __future__ import annotations
@@ -77,9 +79,11 @@ class Reconciler:
         answers = [answer for round_ in rounds for answer in round_]
         now = self._clock.now()
         async with self._database.begin() as session:
-            await claims.settle(session, [self._settled(claim, answer) for claim, answer in answers])
+            settled = [self._settled(claim, answer) for claim, answer in answers]
+            late = claims.overtaken(settled, await claims.settle(session, settled))
             found = [(claim, answer) for claim, answer in answers if isinstance(answer, Accepted)]
             reports = [Report(claim.id, Status.SENT, now, provider_id=a.provider_id, from_provider=True) for claim, a in found]
+            reports += [Report(id_, Status.CANCELLED, now, reason=claims.FELL_BACK) for id_ in late]
             await self._book.record(session, reports)
         return len(answers)
 

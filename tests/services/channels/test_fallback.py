@@ -1,10 +1,16 @@
 """The ranked channels, walked when a message fails or does not get far enough in time."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
 
 from contracts.channels import Channel
 from infra.clock import Clock
+from services.channels import claims
+from services.channels.claims import Settled
 from tests.services.channels.conftest import StartWorld
 from tests.services.channels.support import World, until
 
@@ -112,3 +118,49 @@ async def test_a_row_that_cannot_be_decided_does_not_hold_back_the_others(world:
         return (row[0], row[1]) == (None, "no further channel: ValueError")
 
     await until(given_up)
+
+
+async def test_what_turns_out_never_to_have_left_is_not_sent_once_the_next_channel_has_taken_over(
+    start_world: StartWorld,
+) -> None:
+    world = await start_world(unknown_grace_seconds=3.0)
+    ada = world.people.add(**TRAITS)
+    await world.fault("error", channel="whatsapp", recorded=False, times=1)
+    await world.dispatch()
+    await world.send_one(ada, Channel.WHATSAPP, Channel.SMS, **_unless("delivered", "PT1S"))
+    await world.reached(ada, ("whatsapp", "unknown"), ("sms", "delivered"))
+    await world.reached(ada, ("whatsapp", "cancelled"), ("sms", "delivered"))
+    assert [message["channel"] for message in await world.sandbox.messages()] == ["sms"]
+    first, second = (await world.story(ada))[0]["attempts"]
+    assert (first["state"], first["reason"], first["calls"]) == ("cancelled", "fell_back", 1)
+    assert second["because"] == "whatsapp: not delivered within 0:00:01"
+    told = [(data["channel"], data["status"], data["reason"]) for data in await world.published()]
+    assert ("whatsapp", "cancelled", "fell_back") in told
+
+
+async def test_an_older_attempt_never_leaves_once_there_is_a_newer_one(world: World) -> None:
+    ada = world.people.add(**TRAITS)
+    await world.send_one(ada, *RANKED, **_unless("delivered", "PT1H"))
+    await world.sql("UPDATE message SET number = 2, position = 1")
+    await world.dispatch()
+    await world.reached(ada, ("whatsapp", "cancelled"))
+    assert await world.sandbox.messages() == []
+    assert (await world.story(ada))[0]["attempts"][0]["reason"] == "fell_back"
+
+
+async def test_who_queues_an_attempt_again_waits_for_whoever_is_moving_its_message_on(world: World) -> None:
+    ada = world.people.add(**TRAITS)
+    await world.send_one(ada, *RANKED, **_unless("delivered", "PT1H"))
+    await world.sql("UPDATE attempt SET state = 'unknown', unknown_since = now()")
+    (attempt,) = (await world.sql("SELECT id FROM attempt"))[0]
+
+    async def again() -> dict[UUID, str]:
+        async with world.database.begin() as session:
+            return await claims.settle(session, [Settled(attempt, "queued")])
+
+    async with world.database.begin() as mover:
+        await claims.hold(mover, [attempt])
+        await mover.execute(text("UPDATE message SET number = 2, position = 1"))
+        queueing = asyncio.create_task(again())
+        await until(lambda: world.sql("SELECT 1 FROM pg_locks WHERE NOT granted"))
+    assert await queueing == {attempt: "cancelled"}
