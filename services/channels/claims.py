@@ -86,6 +86,15 @@ _ARM = text(
     "FROM attempt a WHERE a.id = ANY(CAST(:ids AS uuid[])) AND m.id = a.message_id AND m.number = a.number "
     "AND m.unless IS NOT NULL AND m.cancelled_at IS NULL AND a.status NOT IN ('bounced', 'rejected')"
 )
+_OFFER = text(
+    "UPDATE message m SET fallback_due = :now, fallback_floor = now() FROM attempt a WHERE a.id = ANY(CAST(:ids AS uuid[])) "
+    "AND m.id = a.message_id AND m.number = a.number AND m.cancelled_at IS NULL "
+    "AND jsonb_array_length(m.channels) > m.position + 1"
+)
+_TAKE_BACK = text(
+    f"UPDATE attempt SET state = 'cancelled', reason = '{FELL_BACK}' WHERE id = ANY(CAST(:ids AS uuid[])) AND state = 'queued' "
+    "RETURNING id"
+)
 _ABANDONED = text(
     "UPDATE attempt SET state = 'queued', claimed_by = NULL, lease_until = NULL WHERE id IN (SELECT id FROM attempt "
     "WHERE state = 'claimed' AND lease_until < now() FOR UPDATE SKIP LOCKED)"
@@ -250,6 +259,19 @@ async def arm_fallbacks(session: AsyncSession, ids: Sequence[UUID], now: datetim
     """Starts the time that the wanted receipt has, from now (virtual), with `grace` as its floor in real time."""
     if ids:
         await session.execute(_ARM, {"ids": list(ids), "now": now, "grace": grace})
+
+
+async def offer_fallbacks(session: AsyncSession, ids: Sequence[UUID], now: datetime) -> None:
+    """Lets a further channel be tried now (virtual), if there is one, though these attempts are still queued."""
+    if ids:
+        await session.execute(_OFFER, {"ids": list(ids), "now": now})
+
+
+async def take_back(session: AsyncSession, ids: Sequence[UUID]) -> list[UUID]:
+    """Cancels those that are queued, since the next channel's turn has come; answers them."""
+    if not ids:
+        return []
+    return [row[0] for row in (await session.execute(_TAKE_BACK, {"ids": list(ids)})).all()]
 
 
 async def recover(session: AsyncSession) -> list[UUID]:

@@ -23,6 +23,7 @@ from services.channels import claims, suppressions
 from services.channels.claims import Claim, Settled
 from services.channels.consents import heeded
 from services.channels.decision import EXPIRED, NO_CONSENT, UNKNOWN_PROFILE, Person, Policy
+from services.channels.fallback import PATIENCE_CALLS
 from services.channels.pace import Pace
 from services.channels.people import People
 from services.channels.receipt_book import ReceiptBook, Report
@@ -33,7 +34,6 @@ _QUICK_SECONDS = 0.02
 _IDLE_SECONDS = 0.25
 _LONGEST_WAIT_SECONDS = 300.0
 _LONGEST_PAUSE_SECONDS = 3600.0
-_MOST_CALLS = 50
 _TROUBLE_SECONDS = 1.0
 _WRITE_AGAIN_SECONDS = (0.1, 0.5, 2.0, 5.0)
 
@@ -66,11 +66,16 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """An adapter, the channels it serves and the pace of its account."""
+    """An adapter, the channels it serves and the pace of its account.
+
+    `most_calls`: after so many refused connections an address counts as out of reach; none: what never left waits for
+    the provider as long as it is valid.
+    """
 
     adapter: Adapter
     channels: tuple[Channel, ...]
     pace: Pace
+    most_calls: int | None = None
 
 
 class Delivery:
@@ -240,14 +245,15 @@ class Delivery:
 
     async def _write_once(self, outcomes: Sequence[tuple[Claim, Outcome]]) -> None:
         now = self._clock.now()
+        most = self._provider.most_calls
         settled = [
-            replace(_settled(claim, outcome), calls=min(claim.calls + 1, claims.MOST_CALLS)) for claim, outcome in outcomes
+            replace(_settled(claim, outcome, most), calls=min(claim.calls + 1, claims.MOST_CALLS)) for claim, outcome in outcomes
         ]
         refused = {claim.id: outcome for claim, outcome in outcomes if isinstance(outcome, Refused)}
         final = [each.id for each in settled if each.state == "refused"]
         async with self._database.begin() as session:
             late = claims.overtaken(settled, await claims.settle(session, settled))
-            reports = [report for each in outcomes for report in _reports(*each, now)]
+            reports = [_report(*each, now) for each, after in zip(outcomes, settled, strict=True) if after.state != "queued"]
             reports += [Report(id_, Status.CANCELLED, now, reason=claims.FELL_BACK) for id_ in late]
             await self._book.record(session, reports)
             waiting = [each.id for each in settled if each.state in ("sent", "unknown")]
@@ -255,6 +261,7 @@ class Delivery:
             grace = timedelta(seconds=self._options.fallback_grace)
             await claims.arm_fallbacks(session, [id_ for id_ in waiting if id_ in with_fallback], now, grace)
             await self._book.refused(session, final, now)
+            await claims.offer_fallbacks(session, [claim.id for claim, outcome in outcomes if _tried_long(claim, outcome)], now)
             dead = {str(id_): Suppress.DEAD.value for id_, outcome in refused.items() if outcome.address_dead}
             stop = {str(id_): Suppress.STOP.value for id_, outcome in refused.items() if outcome.stopped}
             await suppressions.add_for_attempts(session, dead | stop, now)
@@ -275,7 +282,15 @@ class Delivery:
             await claims.release(session, self._me, [claim.id for claim in taken], timedelta(seconds=seconds))
 
 
-def _settled(claim: Claim, outcome: Outcome) -> Settled:
+def _tried_long(claim: Claim, outcome: Outcome) -> bool:
+    match outcome:
+        case Refused(permanent=False, retry_after=None):
+            return claim.calls + 1 >= PATIENCE_CALLS
+        case _:
+            return False
+
+
+def _settled(claim: Claim, outcome: Outcome, most_calls: int | None) -> Settled:
     match outcome:
         case Accepted():
             return Settled(claim.id, "sent", provider_id=outcome.provider_id)
@@ -283,7 +298,8 @@ def _settled(claim: Claim, outcome: Outcome) -> Settled:
             return Settled(claim.id, "unknown", outcome.why, wait=0.5)
         case Refused():
             reason = f"{outcome.code} {outcome.detail}".strip()
-            if outcome.permanent or (outcome.retry_after is None and claim.calls + 1 >= _MOST_CALLS):
+            out_of_reach = most_calls is not None and outcome.retry_after is None and claim.calls + 1 >= most_calls
+            if outcome.permanent or out_of_reach:
                 return Settled(claim.id, "refused", reason)
             wait = min(2.0 ** min(claim.calls, 10), _LONGEST_WAIT_SECONDS)
             if outcome.retry_after is not None:
@@ -292,15 +308,14 @@ def _settled(claim: Claim, outcome: Outcome) -> Settled:
     assert_never(outcome)
 
 
-def _reports(claim: Claim, outcome: Outcome, now: datetime) -> list[Report]:
+def _report(claim: Claim, outcome: Outcome, now: datetime) -> Report:
+    """What became of an attempt that is not tried again."""
     match outcome:
         case Accepted():
-            return [Report(claim.id, Status.SENT, now, provider_id=outcome.provider_id, from_provider=True)]
+            return Report(claim.id, Status.SENT, now, provider_id=outcome.provider_id, from_provider=True)
         case Unknown():
-            return [Report(claim.id, Status.UNKNOWN, now, reason=outcome.why)]
+            return Report(claim.id, Status.UNKNOWN, now, reason=outcome.why)
         case Refused():
-            if _settled(claim, outcome).state != "refused":
-                return []
             status = Status.BOUNCED if outcome.address_dead else Status.REJECTED
-            return [Report(claim.id, status, now, reason=f"{outcome.code} {outcome.detail}".strip())]
+            return Report(claim.id, status, now, reason=f"{outcome.code} {outcome.detail}".strip())
     assert_never(outcome)

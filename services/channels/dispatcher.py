@@ -44,7 +44,7 @@ def create_dispatcher(
         Delivery(database, people, book, clock, policy, provider, options, me).run for provider in providers
     ]
     loops.append(Reconciler(database, book, clock, adapters, options).run)
-    loops.append(Fallback(database, people, TemplateStore(database, clock), policy, clock).run)
+    loops.append(Fallback(database, people, TemplateStore(database, clock), book, policy, clock).run)
     return create_service(
         "dispatcher",
         description="Sends queued messages through the providers.",

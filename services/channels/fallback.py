@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,7 @@ from uuid import UUID
 import orjson
 import structlog
 from sqlalchemy import Row, text
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from channels.receipts import FAILED, RANK
 from contracts.channels import Status
@@ -18,11 +19,12 @@ from infra.clock import Clock
 from infra.db import Database
 from infra.errors import CallFailed
 from policy import Sent
-from services.channels import ledger
+from services.channels import claims, ledger
 from services.channels.allowance import allowance
 from services.channels.consents import heeded
 from services.channels.decision import Decision, Go, Later, No, Policy, Wish, decide
 from services.channels.people import People
+from services.channels.receipt_book import ReceiptBook, Report
 from services.channels.template_store import TemplateStore
 
 log = structlog.get_logger(__name__)
@@ -30,6 +32,8 @@ log = structlog.get_logger(__name__)
 _MOST = 100
 _IDLE_SECONDS = 0.2
 _IN_HAND = frozenset({"queued", "claimed", "calling"})
+PATIENCE_CALLS = 50
+"""After so many refused connections (some three and a half hours) a further channel is tried, if it may be."""
 
 _FIELDS = (
     "id, profile_id, template, template_version, channels, purpose, unless, within_seconds, valid_until, "
@@ -44,7 +48,7 @@ _TRIED = text(
     "WHERE a.message_id = ANY(CAST(:ids AS uuid[])) AND a.number = m.number"
 )
 _HOLD = text(
-    "SELECT id, message_id, channel, state, status, rank, reason FROM attempt WHERE id = ANY(CAST(:ids AS uuid[])) "
+    "SELECT id, message_id, channel, state, status, rank, reason, calls FROM attempt WHERE id = ANY(CAST(:ids AS uuid[])) "
     "ORDER BY id FOR NO KEY UPDATE SKIP LOCKED"
 )
 _LOCK = text(
@@ -65,9 +69,12 @@ class Fallback:
     Its attempts are locked and read with it: an attempt that goes once more and a message that moves on exclude each other.
     """
 
-    def __init__(self, database: Database, people: People, templates: TemplateStore, policy: Policy, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, people: People, templates: TemplateStore, book: ReceiptBook, policy: Policy, clock: Clock
+    ) -> None:
         self._database = database
         self._people = people
+        self._book = book
         self._templates = templates
         self._policy = policy
         self._clock = clock
@@ -93,26 +100,15 @@ class Fallback:
         people = await self._people.known(row.profile_id for row in due)
         async with self._database.begin() as session:
             now = self._clock.now()
-            values = {"ids": [row.id for row in due], "numbers": [row.number for row in due], "now": now}
-            locked = {row[0] for row in (await session.execute(_LOCK, values)).all()}
-            held = (await session.execute(_HOLD, {"ids": [each.id for each in tried if each.message_id in locked]})).all()
-            ours = {each.id for each in held}
-            locked -= {each.message_id for each in tried if each.id not in ours}
+            locked, held = await _locked(session, due, tried, now)
             hashes = {address.hash for person in people.values() for reach in person.reach.values() for address in reach}
             known = await ledger.facts(session, (), hashes, ())
             people = await heeded(session, people)
             templates = await self._templates.load(session, {(row.template, row.template_version or 0) for row in due})
-            moves: list[dict[str, Any]] = []
-            wishes: dict[UUID, Wish] = {}
-            for row in due:
-                if row.id in locked:
-                    try:
-                        wishes[row.id] = _wish(row)
-                    except ValueError as error:
-                        log.exception("fallback.row_unreadable", message=str(row.id))
-                        moves.append(_given_up(row, error))
+            wishes, moves = _wishes([row for row in due if row.id in locked])
             allowed = await allowance(session, self._policy.caps, people, wishes.values(), now)
             attempts: list[dict[str, Any]] = []
+            overtaken: list[UUID] = []
             for row in due:
                 wish, person = wishes.get(row.id), people.get(row.profile_id)
                 if wish is None:
@@ -135,10 +131,24 @@ class Fallback:
                     allowed.add(person.profile.id, Sent(now, decision.channel.value, row.purpose, str(row.id), what))
                     why = "; ".join(part for part in (because, decision.passed_over) if part)
                     attempts += ledger.attempt_rows(row.id, row.number + 1, decision, why, now)
+                    overtaken += [each.id for each in current]
             await ledger.add_attempts(session, attempts)
             if moves:
                 await session.execute(_MOVE, {"rows": orjson.dumps(moves).decode()})
+            back = await claims.take_back(session, overtaken)
+            await self._book.record(session, [Report(id_, Status.CANCELLED, now, reason=claims.FELL_BACK) for id_ in back])
         return len(due)
+
+
+async def _locked(
+    session: AsyncSession, due: Sequence[Row[Any]], tried: Sequence[Row[Any]], now: datetime
+) -> tuple[Collection[UUID], Sequence[Row[Any]]]:
+    """The messages that are ours to move on, still due and with all their attempts, and these attempts as they are now."""
+    values = {"ids": [row.id for row in due], "numbers": [row.number for row in due], "now": now}
+    locked = {row[0] for row in (await session.execute(_LOCK, values)).all()}
+    held = (await session.execute(_HOLD, {"ids": [each.id for each in tried if each.message_id in locked]})).all()
+    ours = {each.id for each in held}
+    return locked - {each.message_id for each in tried if each.id not in ours}, held
 
 
 def _because(row: Row[Any], current: Sequence[Row[Any]]) -> str:
@@ -146,11 +156,26 @@ def _because(row: Row[Any], current: Sequence[Row[Any]]) -> str:
     alive = [each for each in current if Status(each.status) not in FAILED]
     if not alive:
         return "; ".join(f"{each.channel}: {each.status} {each.reason}".strip() for each in current)
+    if all(each.state == "queued" and each.calls >= PATIENCE_CALLS for each in alive):
+        return f"{alive[0].channel}: not taken in {alive[0].calls} calls"
     if any(each.state in _IN_HAND or each.state == "cancelled" for each in alive):
         return ""  # its time starts when it is sent; what was taken back stays back
     if row.unless is None or any(each.rank >= RANK[Status(row.unless)] for each in alive):
         return ""
     return f"{alive[0].channel}: not {row.unless} within {timedelta(seconds=row.within_seconds)}"
+
+
+def _wishes(rows: Sequence[Row[Any]]) -> tuple[dict[UUID, Wish], list[dict[str, Any]]]:
+    """What each message asks for, and the moves of those that cannot be read."""
+    wishes: dict[UUID, Wish] = {}
+    moves: list[dict[str, Any]] = []
+    for row in rows:
+        try:
+            wishes[row.id] = _wish(row)
+        except ValueError as error:
+            log.exception("fallback.row_unreadable", message=str(row.id))
+            moves.append(_given_up(row, error))
+    return wishes, moves
 
 
 def _wish(row: Row[Any]) -> Wish:

@@ -15,6 +15,8 @@ from services.channels.delivery import Provider
 from services.channels.pace import Pace
 
 TWILIO_STATUS_PATH = "/v1/callbacks/twilio"
+# About a day, as long as a push service would keep it: an endpoint comes from anybody and may name a host that never answers.
+_MOST_PUSH_CALLS = 300
 
 
 def configured(settings: Settings) -> frozenset[Channel]:
@@ -73,5 +75,5 @@ def providers(
             timeout=timeout,
             private_endpoints=uses_sandbox(settings),
         )
-        found.append(Provider(push, (Channel.WEB_PUSH,), Pace(rate, is_one_server=False)))
+        found.append(Provider(push, (Channel.WEB_PUSH,), Pace(rate, is_one_server=False), most_calls=_MOST_PUSH_CALLS))
     return found

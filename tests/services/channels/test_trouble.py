@@ -15,6 +15,7 @@ from infra.clock import Clock
 from services.channels import claims
 from services.channels.pace import Pace
 from services.channels.people import People
+from tests.sandbox.support import free_port
 from tests.services.channels.conftest import StartWorld
 from tests.services.channels.support import World, until
 
@@ -35,6 +36,47 @@ async def test_what_a_revoked_key_left_is_sent_once_it_is_mended(world: World) -
     await world.sql("UPDATE attempt SET not_before = now()")
     await world.dispatch()
     await world.reached(ada, ("sms", "delivered"))
+
+
+async def test_what_an_outage_of_any_length_held_up_leaves_when_it_ends(world: World) -> None:
+    ada = world.people.add(name="Ada", phone="+15550002001")
+    await world.send_one(ada)
+    await world.sql("UPDATE attempt SET calls = 5000")
+    port = world.sandbox.settings.port
+    await world.sandbox.stop()
+    await world.dispatch()
+    await until(lambda: world.sql("SELECT 1 FROM attempt WHERE state = 'queued' AND calls = 5001"))
+    world.sandbox = await type(world.sandbox).started(world.sandbox.settings.data_dir, port)
+    world.stack.push_async_callback(world.sandbox.stop)
+    await world.sql("UPDATE attempt SET not_before = now() WHERE state = 'queued'")
+    await world.reached(ada, ("sms", "delivered"))
+
+
+async def test_a_long_outage_of_one_provider_brings_the_next_channel_and_takes_nothing_from_who_has_none(
+    start_world: StartWorld,
+) -> None:
+    world = await start_world(twilio_api_url=f"http://127.0.0.1:{free_port()}")
+    ada, bob = (world.people.add(name=n, phone=f"+1555000200{i}") for i, n in enumerate("AB"))
+    world.people.change(ada, traits={**world.people.profiles[ada].traits, "email": "ada@example.com"})
+    for person in (ada, bob):
+        await world.send_one(person, SMS, Channel.EMAIL)
+    await world.sql("UPDATE attempt SET calls = 49")
+    await world.dispatch()
+    await world.reached(ada, ("sms", "cancelled"), ("email", "delivered"))
+    first, second = (await world.story(ada))[0]["attempts"]
+    assert (first["reason"], second["because"]) == ("fell_back", "sms: not taken in 50 calls")
+    await until(lambda: world.sql("SELECT 1 FROM message WHERE fallback_note LIKE '%no further channel: unreachable%'"))
+    assert [(a["state"], a["status"]) for a in (await world.story(bob))[0]["attempts"]] == [("queued", "queued")]
+
+
+async def test_a_push_endpoint_whose_host_never_answers_is_given_up_after_a_day_of_calls(world: World) -> None:
+    subscription = await world.sandbox.post("/api/push-subscriptions", {"customer": "Ada"})
+    gone = subscription | {"endpoint": f"http://127.0.0.1:{free_port()}/push/gone"}
+    ada = world.people.add(name="Ada", push_subscription=gone)
+    await world.send_one(ada, Channel.WEB_PUSH)
+    await world.sql("UPDATE attempt SET calls = 299")
+    await world.dispatch()
+    await world.reached(ada, ("web_push", "rejected"))
 
 
 async def test_a_row_that_cannot_be_read_is_refused_and_the_others_go(world: World) -> None:
