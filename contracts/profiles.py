@@ -67,7 +67,12 @@ class ProfileUpdates(Wire):
 
 
 class ConsentEntry(Wire):
-    """One entry for the append-only ledger; who is meant by `profile_id` or by `user_id`."""
+    """One entry for the append-only ledger; who is meant by `profile_id` or by `user_id`.
+
+    `at` is now where it lies ahead of the service's clock; a new grant of more than some minutes ahead is refused.
+    `restores`: the grant gives back what entries with this source withdrew, and is written only where such a
+    withdrawal holds and ended a grant.
+    """
 
     profile_id: UUID | None = None
     user_id: str | None = Field(None, max_length=256)
@@ -77,6 +82,7 @@ class ConsentEntry(Wire):
     source: str = Field(max_length=1024)
     wording: str = Field("", max_length=10_000)
     at: datetime | None = None
+    restores: str | None = Field(None, min_length=1, max_length=1024)
 
 
 class ConsentEntries(Wire):

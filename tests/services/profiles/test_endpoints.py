@@ -147,6 +147,7 @@ async def test_a_no_of_somebody_nobody_knows_yet_is_kept(shop: Shop) -> None:
         (_says("granted", user_id="u", at="2099-01-01T00:00:00Z"), "$.entries[1].at"),
         (_says("granted", user_id="u", at="2026-01-01T00:00:00"), "$.entries[1].at"),
         (_says("maybe", user_id="u"), "$.entries[1].state"),
+        (_says("withdrawn", user_id="u", restores="sms reply"), "$.entries[1].restores"),
     ],
 )
 async def test_one_wrong_consent_refuses_all_and_names_its_place(shop: Shop, entry: dict[str, object], path: str) -> None:
@@ -155,6 +156,47 @@ async def test_one_wrong_consent_refuses_all_and_names_its_place(shop: Shop, ent
     assert response.status_code == 422
     assert path in [flaw["path"] for flaw in response.json()["errors"]]
     assert await shop.counts() == (0, 0)
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=4), timedelta(hours=1)])
+async def test_a_no_from_a_clock_that_runs_ahead_holds_from_now_on(shop: Shop, clock: Clock, ahead: timedelta) -> None:
+    await shop.post("/v1/consents", {"entries": [_says("granted", user_id="u")]})
+    await shop.post("/v1/consents", {"entries": [_says("withdrawn", user_id="u", at=(clock.now() + ahead).isoformat())]})
+    (consent,) = (await shop.user("u")).consents
+    assert (consent.state, consent.at <= clock.now()) == ("withdrawn", True)
+    await shop.post("/v1/consents", {"entries": [_says("granted", user_id="u")]})
+    assert [consent.state for consent in (await shop.user("u")).consents] == ["granted"]
+
+
+_LINK, _STOP = _says("withdrawn", source="link"), _says("withdrawn", source="sms reply")
+_YES, _START = _says("granted"), _says("granted", source="sms reply", restores="sms reply")
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize(
+    ("said", "holds"),
+    [
+        ([_YES, _STOP, _START], "granted"),
+        ([_YES, _STOP, _STOP, _START, _START], "granted"),
+        ([_YES, _STOP, _START, _STOP], "withdrawn"),
+        ([_STOP, _START], "withdrawn"),
+        ([_YES, _LINK, _STOP, _START], "withdrawn"),
+        ([_YES, _STOP, _LINK, _START], "withdrawn"),
+        ([_STOP, _YES, _LINK, _START], "withdrawn"),
+    ],
+)
+async def test_what_restores_gives_back_only_what_its_source_took(
+    shop: Shop, said: list[dict[str, object]], holds: str, *, together: bool
+) -> None:
+    entries = [{**each, "user_id": "u"} for each in said]
+    for some in [entries] if together else [[each] for each in entries]:
+        await shop.post("/v1/consents", {"entries": some})
+    assert [consent.state for consent in (await shop.user("u")).consents] == [holds]
+
+
+async def test_what_restores_nothing_is_not_written(shop: Shop) -> None:
+    assert await shop.post("/v1/consents", {"entries": [{**_START, "user_id": "u"}]}) == {"accepted": 0}
+    assert (await shop.user("u")).consents == ()
 
 
 async def test_consents_move_with_a_merge_and_a_later_no_wins_over_an_earlier_yes(shop: Shop) -> None:
