@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 _PAGE = 200
 _IDLE_SECONDS = 5.0
-_ITS_OWN_FAULT = frozenset({410, 422})  # of an entry that was brought alone
+_NOBODY = "$.entries[0].profile_id"  # the flaw of an entry that was brought alone, whose person is unknown or erased
 _OUR_FAULT = frozenset({401, 403})
 _OWED = text(
     "SELECT entry FROM consent_due WHERE entry->>'state' = 'withdrawn' AND entry->>'profile_id' = ANY(CAST(:ids AS text[]))"
@@ -98,7 +98,10 @@ class ConsentPost:
         return rows[-1].id if len(rows) == _PAGE else None
 
     async def _singly(self, entries: Mapping[int, ConsentEntry]) -> None:
-        """A page is taken whole or not at all: one person erased meanwhile must not hold back the others."""
+        """A page is taken whole or not at all: one person erased meanwhile must not hold back the others.
+
+        Only an entry that is nobody's is dropped. Whatever else profiles has against one stays, and is heeded here.
+        """
         for id_, entry in entries.items():
             try:
                 await self._bring([entry])
@@ -106,7 +109,7 @@ class ConsentPost:
                 log.warning("consents.refused", profile=str(entry.profile_id), why=str(error))
                 if error.answered in _OUR_FAULT:
                     raise
-                if error.answered not in _ITS_OWN_FAULT:
+                if _NOBODY not in [flaw.path for flaw in error.flaws]:
                     continue
             await self._done([id_])
 

@@ -95,7 +95,10 @@ class Intake:
             await self._consents.deliver()
 
     async def reply(self, reply: Reply) -> None:
-        """A customer's words: a receipt of the newest message to them; a stop word ends, a start word resumes messages."""
+        """A customer's words: a receipt of the newest message to them; a stop word ends, a start word resumes messages.
+
+        A start word gives consent to nothing new: profiles writes it only where a stop word took a consent back.
+        """
         now = self._clock.now()
         hash_ = hashed(reply.channel, reply.address)
         where = {"channel": reply.channel.value, "hash": hash_}
@@ -191,6 +194,7 @@ class Intake:
                 source=source,
                 wording=reply.text,
                 at=now,
+                restores=source,
             )
             for row in people
         ]

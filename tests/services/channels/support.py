@@ -25,8 +25,10 @@ from contracts.profiles import Accepted, Consent, ConsentEntries, ConsentState, 
 from infra.auth import ApiKey, KeyRing, Scope, hashed
 from infra.clock import Clock
 from infra.db import Database, service_url
+from infra.errors import BadInput, Flaw
 from infra.http import ServiceClient
 from infra.migrations import schema_of, upgrade
+from infra.problems import answer_with_problems
 from infra.settings import Settings
 from services.channels.app import create_app, policy_of
 from services.channels.delivery import Options
@@ -62,8 +64,10 @@ class People:
         self.lookups = 0
         self.away = False
         self.refusing: int | None = None
+        self.flaws: tuple[str, ...] = ()
         self.erased: set[UUID] = set()
         self.app = FastAPI()
+        answer_with_problems(self.app)
         self.app.add_api_route("/v1/profiles/lookup", self._lookup, methods=["POST"])
         self.app.add_api_route("/v1/consents", self._consents, methods=["POST"])
 
@@ -91,10 +95,13 @@ class People:
             raise HTTPException(503)
         if self.refusing is not None:
             raise HTTPException(self.refusing)
-        if any(entry.profile_id in self.erased for entry in body.entries):
-            raise HTTPException(422)
+        nobody = [f"$.entries[{n}].profile_id" for n, entry in enumerate(body.entries) if entry.profile_id in self.erased]
+        if nobody or self.flaws:
+            raise BadInput([Flaw(path=path, message="is wrong") for path in (*nobody, *self.flaws)])
         for entry in body.entries:
-            self.consents.append(entry.model_dump(mode="json", include={"profile_id", "channel", "purpose", "state", "source"}))
+            self.consents.append(
+                entry.model_dump(mode="json", include={"profile_id", "channel", "purpose", "state", "source", "restores"})
+            )
             if entry.profile_id in self.profiles and entry.profile_id is not None:
                 consent = Consent(
                     channel=entry.channel, purpose=entry.purpose, state=entry.state, at=entry.at or datetime.now(UTC)
@@ -118,7 +125,9 @@ class World:
     keys: Any = field(default_factory=lambda: iter(range(10**6)))
 
     @classmethod
-    async def started(cls, database_url: str, folder: Path, *, clock: Clock | None = None, **changes: Any) -> World:
+    async def started(
+        cls, database_url: str, folder: Path, *, clock: Clock | None = None, people: People | None = None, **changes: Any
+    ) -> World:
         stack = AsyncExitStack()
         port, sandbox_port = free_port(), free_port()
         url = f"http://127.0.0.1:{port}"
@@ -133,7 +142,7 @@ class World:
         settings = settings_for(database_url, sandbox, public_key, public_url=url, **changes)
         await asyncio.to_thread(upgrade, schema_of("channels"), database_url)
         clock = clock or settings.clock()
-        people = People()
+        people = people or People()
         app = create_app(
             database=Database(service_url(database_url, "channels")),
             profiles=profiles_client(people),
@@ -263,4 +272,4 @@ def new_vapid_key() -> str:
 
 
 def profiles_client(people: People) -> ServiceClient:
-    return ServiceClient("profiles", "http://profiles", transport=httpx.ASGITransport(people.app))
+    return ServiceClient("profiles", "http://profiles", key=KEY, transport=httpx.ASGITransport(people.app))

@@ -65,11 +65,12 @@ async def test_a_stop_word_ends_messages_to_the_number_and_start_resumes_them(wo
         "purpose": "marketing",
         "state": "withdrawn",
         "source": "whatsapp reply",
+        "restores": None,
     }
     assert (await world.send_one(ada, WHATSAPP)).reason == "suppressed"
     await world.sandbox.act(message["id"], "reply", text="START")
     await until(lambda: told(2))
-    assert world.people.consents[1]["state"] == "granted"
+    assert (world.people.consents[1]["state"], world.people.consents[1]["restores"]) == ("granted", "whatsapp reply")
     assert (await world.send_one(ada, WHATSAPP, purpose="marketing")).status == "accepted"
 
 
@@ -203,6 +204,23 @@ async def test_a_withdrawal_that_profiles_refuses_is_kept_and_heeded_until_it_is
     await until(stopped)
     assert len(await world.sql("SELECT 1 FROM consent_due")) == 1
     world.people.refusing = None
+
+    async def told() -> bool:
+        return len(world.people.consents) == 1 and not await world.sql("SELECT 1 FROM consent_due")
+
+    await until(told)
+
+
+async def test_a_withdrawal_that_profiles_has_something_else_against_is_kept_and_heeded(world: World) -> None:
+    ada = world.people.add("email", name="ada", email="ada@example.com")
+    await world.send_one(ada, EMAIL, purpose="marketing")
+    link = (await world.story(ada, body=True))[0]["attempts"][0]["content"]["unsubscribe_url"]
+    world.people.flaws = ("$.entries[0].at",)
+    async with httpx.AsyncClient() as browser:
+        assert (await browser.post(link)).status_code == 200
+    assert (await world.send_one(ada, EMAIL, purpose="marketing")).reason == "no_consent"
+    assert len(await world.sql("SELECT 1 FROM consent_due")) == 1
+    world.people.flaws = ()
 
     async def told() -> bool:
         return len(world.people.consents) == 1 and not await world.sql("SELECT 1 FROM consent_due")
