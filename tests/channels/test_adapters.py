@@ -187,6 +187,41 @@ async def test_an_approved_whatsapp_template_is_sent_by_its_id_with_variables(
     assert [m["body"] for m in await sandbox.messages()] == ["Dear Ada"]
 
 
+async def test_a_template_is_found_by_its_text_and_somebody_elses_message_leaves_its_fate_open(
+    sandbox: Sandbox, session: aiohttp.ClientSession
+) -> None:
+    sid = "HX" + "a" * 32
+    await sandbox.post("/api/contents", {"sid": sid, "body": "Dear {{1}}"})
+    adapter = adapter_for(Channel.WHATSAPP, sandbox, session)
+    content = TextContent(body="Dear Ada", content_sid=sid, content_variables={"1": "Ada"})
+    other = await message_for(Channel.WHATSAPP, sandbox)
+    ours = other.model_copy(update={"attempt": uuid4(), "content": content})
+    asked = Asked(message=ours, called_at=datetime.now(UTC))
+    assert await adapter.look_up(asked) is Lookup.ABSENT
+    theirs = await adapter.send(other)
+    assert isinstance(theirs, Accepted)
+    assert await adapter.look_up(asked) is Lookup.CANNOT_TELL
+    taken = asked.model_copy(update={"taken": frozenset({theirs.provider_id})})
+    assert await adapter.look_up(taken) is Lookup.ABSENT
+    sent = await adapter.send(ours)
+    assert isinstance(sent, Accepted)
+    assert await adapter.look_up(asked) == sent
+    paraphrased = ours.model_copy(update={"content": content.model_copy(update={"body": "Hello Ada"})})
+    assert await adapter.look_up(taken.model_copy(update={"message": paraphrased})) is Lookup.CANNOT_TELL
+
+
+async def test_a_message_behind_more_than_twilio_lists_at_once_is_not_held_for_absent(
+    sandbox: Sandbox, session: aiohttp.ClientSession
+) -> None:
+    adapter = adapter_for(Channel.SMS, sandbox, session)
+    message = await message_for(Channel.SMS, sandbox)
+    asked = Asked(message=message, called_at=datetime.now(UTC))
+    for number in range(50):
+        content = TextContent(body=f"Number {number}")
+        await adapter.send(message.model_copy(update={"attempt": uuid4(), "content": content}))
+    assert await adapter.look_up(asked) is Lookup.CANNOT_TELL
+
+
 @pytest.mark.parametrize("gone", [404, 410])
 async def test_a_dropped_subscription_is_a_dead_address(gone: int, sandbox: Sandbox, session: aiohttp.ClientSession) -> None:
     message = await message_for(Channel.WEB_PUSH, sandbox)
