@@ -2,6 +2,7 @@
 
 ReisError
 ├── BadInput          400/422: names the place and the remedy
+│   └── TooLarge      413: there is more of it than is taken at once
 ├── NotFound          404
 ├── Conflict          409
 ├── Refused           401/403: who may not, and which scope is missing
@@ -45,6 +46,13 @@ class BadInput(ReisError):
         first = self.flaws[0] if self.flaws else Flaw(path="$", message="is invalid")
         more = f" (and {len(self.flaws) - 1} more)" if len(self.flaws) > 1 else ""
         super().__init__(f"{what} was refused: {first.path}: {first.message}{more}")
+
+
+class TooLarge(BadInput):
+    """There is more of it than is taken at once. Nothing was taken."""
+
+    status = 413
+    title = "Too large"
 
 
 class NotFound(ReisError):

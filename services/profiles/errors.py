@@ -2,7 +2,7 @@
 
 BadInput
 ├── Malformed   400: a message, or the body around it, is not what Segment's API takes
-└── TooLarge    413: over 32 KB an event or 500 KB a batch
+└── TooLarge    413 (infra): over 32 KB an event or 500 KB a batch
 """
 
 from __future__ import annotations
@@ -15,10 +15,3 @@ class Malformed(BadInput):
 
     status = 400
     title = "Malformed message"
-
-
-class TooLarge(BadInput):
-    """Over the limits that Segment's clients know. Nothing was taken."""
-
-    status = 413
-    title = "Too large"

@@ -19,9 +19,10 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
 from infra.auth import Caller, KeyRing, Scope
+from infra.bodies import read_body, too_large
 from infra.clock import Clock
-from infra.errors import Flaw
-from services.profiles.errors import Malformed, TooLarge
+from infra.errors import Flaw, TooLarge
+from services.profiles.errors import Malformed
 from services.profiles.ingestion import Ingestion
 from services.profiles.messages import LARGEST_EVENT, SHORT, TYPES, Json, Message, MessageReader, flaws_of_nul
 
@@ -169,14 +170,7 @@ def _key_of(header: str) -> str:
 
 
 async def _content(request: Request) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > LARGEST_BATCH:
-            raise _too_large()
-        parts.append(part)
-    content = b"".join(parts)
+    content = await read_body(request, LARGEST_BATCH)
     if content[:2] != b"\x1f\x8b":
         return content
     unpacker = zlib.decompressobj(wbits=31)
@@ -185,14 +179,10 @@ async def _content(request: Request) -> bytes:
     except zlib.error as error:
         raise Malformed([Flaw(path="$", message="is no valid gzip", remedy="send gzip or plain JSON")], "the body") from error
     if len(content) > LARGEST_BATCH:
-        raise _too_large()
+        raise too_large(LARGEST_BATCH)
     if not unpacker.eof:
         raise Malformed([Flaw(path="$", message="is gzip that ends too early", remedy="send the whole of it")], "the body")
     return content
-
-
-def _too_large() -> TooLarge:
-    return TooLarge([Flaw(path="$", message="is larger than 500 KB", remedy="send smaller batches")], "the body")
 
 
 def _parsed(content: bytes) -> Json:

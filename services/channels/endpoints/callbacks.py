@@ -1,4 +1,7 @@
-"""What providers and browsers call. The provider's signature is the scope: verified before anything is parsed."""
+"""What providers and browsers call. The provider's signature is the scope: verified before anything is parsed.
+
+Anybody can call, so that no more is read than a provider sends.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,13 @@ from fastapi import APIRouter, Header, Request, Response
 
 from channels.sendgrid_events import SendGridEvents
 from channels.twilio_callbacks import TwilioCallbacks
+from infra.bodies import read_body
 from services.channels.intake import Intake
 from services.channels.providers import TWILIO_STATUS_PATH
 
 _EMPTY_TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
+_MOST_FORM_BYTES = 64 * 1024
+_MOST_EVENTS_BYTES = 2 * 1024 * 1024  # SendGrid posts 768 KB at most
 _MOST_CLICK_BYTES = 4096
 
 
@@ -30,13 +36,13 @@ def router(intake: Intake, twilio: TwilioCallbacks | None, sendgrid: SendGridEve
 
         @routes.post(TWILIO_STATUS_PATH, summary="Twilio: status of a message", status_code=204)
         async def twilio_status(request: Request, x_twilio_signature: Annotated[str, Header()] = "") -> Response:
-            receipt = twilio.parse_twilio_status(called(request), await request.body(), x_twilio_signature)
+            receipt = twilio.parse_twilio_status(called(request), await read_body(request, _MOST_FORM_BYTES), x_twilio_signature)
             await intake.reports([receipt])
             return Response(status_code=204)
 
         @routes.post(f"{TWILIO_STATUS_PATH}/inbound", summary="Twilio: a customer's reply")
         async def twilio_inbound(request: Request, x_twilio_signature: Annotated[str, Header()] = "") -> Response:
-            reply = twilio.parse_twilio_inbound(called(request), await request.body(), x_twilio_signature)
+            reply = twilio.parse_twilio_inbound(called(request), await read_body(request, _MOST_FORM_BYTES), x_twilio_signature)
             await intake.reply(reply)
             return Response(_EMPTY_TWIML, media_type="text/xml")
 
@@ -48,8 +54,9 @@ def router(intake: Intake, twilio: TwilioCallbacks | None, sendgrid: SendGridEve
             x_twilio_email_event_webhook_signature: Annotated[str, Header()] = "",
             x_twilio_email_event_webhook_timestamp: Annotated[str, Header()] = "",
         ) -> Response:
+            body = await read_body(request, _MOST_EVENTS_BYTES)
             receipts = sendgrid.parse_sendgrid_events(
-                await request.body(), x_twilio_email_event_webhook_signature, x_twilio_email_event_webhook_timestamp
+                body, x_twilio_email_event_webhook_signature, x_twilio_email_event_webhook_timestamp
             )
             await intake.reports(receipts)
             return Response(status_code=204)
@@ -57,9 +64,9 @@ def router(intake: Intake, twilio: TwilioCallbacks | None, sendgrid: SendGridEve
     @routes.post("/v1/clicks/push", summary="A click on a push notification: {attempt, url}", status_code=204)
     async def push_click(request: Request) -> Response:
         """Called by the page's service worker, which knows the attempt's unguessable id from the notification. Takes no key."""
-        body = await request.body()
+        body = await read_body(request, _MOST_CLICK_BYTES)
         try:
-            click = orjson.loads(body[:_MOST_CLICK_BYTES])
+            click = orjson.loads(body)
             attempt, url = UUID(str(click["attempt"])), click.get("url")
         except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
             return Response(status_code=400)

@@ -32,6 +32,22 @@ async def test_a_forged_callback_is_refused_and_writes_nothing(world: World) -> 
     assert await world.sql("SELECT 1 FROM receipt UNION ALL SELECT 1 FROM stray_report") == []
 
 
+@pytest.mark.parametrize(
+    ("path", "most"),
+    [
+        ("/v1/callbacks/twilio", 64 * 1024),
+        ("/v1/callbacks/twilio/inbound", 64 * 1024),
+        ("/v1/callbacks/sendgrid", 2 * 1024 * 1024),
+        ("/v1/clicks/push", 4096),
+    ],
+)
+async def test_no_more_is_read_from_strangers_than_a_provider_sends(world: World, path: str, most: int) -> None:
+    async with httpx.AsyncClient(base_url=world.url) as stranger:
+        answer = await stranger.post(path, content=b"x" * (most + 1))
+        assert (answer.status_code, answer.json()["errors"][0]["remedy"]) == (413, "send less at once")
+        assert (await stranger.post(path, content=b"x" * most)).status_code in (400, 403)
+
+
 async def test_a_reply_is_a_receipt_with_its_text_on_the_newest_message(world: World) -> None:
     ada = world.people.add(name="Ada", phone="+15550002001")
     await world.dispatch()
