@@ -28,7 +28,8 @@ class Consent(Wire):
 class Profile(Wire):
     """A person as of now. `id` is the surviving profile's, whichever id was asked for.
 
-    `identities` maps a kind (`user_id`, `anonymous_id`) to its values. `version` grows with every change.
+    `identities` maps a kind (`user_id`, `anonymous_id`) to its values. `version` grows with every change. `merged`: the
+    ids of profiles that were joined with this one.
     """
 
     id: UUID
@@ -37,6 +38,7 @@ class Profile(Wire):
     consents: tuple[Consent, ...]
     version: int
     created_at: datetime
+    merged: tuple[UUID, ...] = ()
 
 
 class ProfileLookup(Wire):

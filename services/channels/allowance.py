@@ -45,13 +45,14 @@ async def allowance(
 ) -> Allowance:
     """Waits for whoever decides about the same people, and holds them until the transaction ends. No query without a cap.
 
-    `people`: by the id they were asked for, which may be an older one than their profile's.
+    `people`: by the id they were asked for, which may be an older one than their profile's. What they got before a merge
+    counts, whichever of the profiles got it.
     """
     found = Allowance()
     ids = {
         wish.profile_id for wish in wishes if any(cap.covers(channel, wish.purpose) for cap in caps for channel in wish.channels)
     }
-    owners = {id_: people[asked].profile.id for asked in ids & people.keys() for id_ in (asked, people[asked].profile.id)}
+    owners = {id_: people[asked].profile.id for asked in ids & people.keys() for id_ in people[asked].ids}
     if not owners:
         return found
     buckets = sorted({owner.int % _BUCKETS for owner in owners.values()})

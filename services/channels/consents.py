@@ -31,14 +31,14 @@ _OWED = text(
 
 async def heeded(session: AsyncSession, people: Mapping[UUID, Person]) -> dict[UUID, Person]:
     """These people, with what they took back and profiles does not know yet."""
-    ids = {str(id_) for asked, person in people.items() for id_ in (asked, person.profile.id)}
+    ids = {str(id_) for person in people.values() for id_ in person.ids}
     owed = [ConsentEntry.model_validate(row.entry) for row in (await session.execute(_OWED, {"ids": list(ids)})).all()]
     found = dict(people)
     for asked, person in people.items() if owed else ():
         taken_back = tuple(
             Consent(channel=entry.channel, purpose=entry.purpose, state=ConsentState.WITHDRAWN, at=entry.at)
             for entry in owed
-            if entry.profile_id in (asked, person.profile.id) and entry.at is not None
+            if entry.profile_id in person.ids and entry.at is not None
         )
         profile = person.profile.model_copy(update={"consents": (*person.profile.consents, *taken_back)})
         found[asked] = replace(person, profile=profile)

@@ -95,6 +95,11 @@ class Person:
     def of(cls, profile: Profile) -> Person:
         return cls(profile, {channel: addresses(channel, profile.traits) for channel in Channel})
 
+    @property
+    def ids(self) -> frozenset[UUID]:
+        """Every id under which the person is or was known: messages and consents keep the one of their time."""
+        return frozenset((self.profile.id, *self.profile.merged))
+
     def may_get(self, channel: Channel, purpose: str) -> bool:
         """Transactional goes unless it was withdrawn; any other purpose needs a granted consent."""
         newest: ConsentState | None = None

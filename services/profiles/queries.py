@@ -24,7 +24,8 @@ _PROFILES = text(
     "SELECT a.id AS asked, p.id, p.traits, p.version, p.created_at, "
     "(SELECT coalesce(json_agg(json_build_array(i.kind, i.value) ORDER BY i.kind, i.value), '[]') FROM identity i "
     "WHERE i.profile_id = p.id) AS names, "
-    f"(SELECT coalesce(json_agg(k), '[]') FROM ({_CURRENT.format(id='p.id')}) k) AS consents "
+    f"(SELECT coalesce(json_agg(k), '[]') FROM ({_CURRENT.format(id='p.id')}) k) AS consents, "
+    "ARRAY(SELECT m.merged FROM profile_merge m WHERE m.survivor = p.id ORDER BY m.merged) AS merged "
     "FROM unnest(CAST(:ids AS uuid[])) AS a(id) "
     f"JOIN profile p ON p.id = {_SURVIVOR.format(id='a.id')}"
 )
@@ -130,6 +131,7 @@ def _profile(row: Row[tuple[object, ...]]) -> Profile:
         consents=tuple(Consent.model_validate(consent) for consent in row.consents),
         version=row.version,
         created_at=row.created_at,
+        merged=tuple(row.merged),
     )
 
 

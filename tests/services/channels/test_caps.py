@@ -74,6 +74,17 @@ async def test_two_who_ask_at_once_do_not_both_get_the_last_place(start_world: S
     assert [each.status for each in await world.send(*wishes)] == ["accepted"] * 2 + ["deferred"] * 2
 
 
+async def test_what_each_of_two_profiles_got_counts_after_they_were_merged(start_world: StartWorld) -> None:
+    world = await start_world(frequency_caps=caps(DAILY | {"at_most": 2}))
+    older, visitor, newest = (world.people.add("sms", **TRAITS) for _ in range(3))
+    for person in (older, visitor):
+        assert (await world.send_one(person, SMS, purpose="marketing")).status == "accepted"
+    world.people.change(older, merged=(visitor, newest))
+    for asked in (older, visitor, newest):
+        world.people.profiles[asked] = world.people.profiles[older]
+        assert (await world.send_one(asked, SMS, purpose="marketing")).reason == "frequency_cap"
+
+
 async def test_a_message_that_falls_back_counts_once_and_one_that_failed_gives_its_place_back(start_world: StartWorld) -> None:
     world = await start_world(frequency_caps=caps(DAILY))
     ada = world.people.add("whatsapp", "sms", **TRAITS)

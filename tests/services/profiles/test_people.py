@@ -29,6 +29,7 @@ async def test_a_visitor_who_turns_out_to_be_a_known_person_is_merged_and_the_ol
     merged = await shop.user("u")
     assert merged.id == old.id
     assert merged.traits == {"name": "Ada", "city": "Turin", "pet": "cat"}
+    assert (old.merged, merged.merged) == ((), (new.id,))
     assert merged.version > max(old.version, new.version)
     assert await shop.events(merged) == ["Page Viewed"]
     assert (await shop.lookup(new.id))[str(new.id)]["id"] == str(old.id)
