@@ -2,25 +2,16 @@
 
 import argparse
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from demo.script import DAYS
+from infra.local.environment import ordinary
 
 DAY_SECONDS = 86_400
-REAL = (
-    "TWILIO_",
-    "SENDGRID_",
-    "VAPID_",
-    "DATABASE_URL",
-    "TEMPORAL_",
-    "REIS_CLOCK_",
-    "REIS_PUBLIC_URL",
-    "REIS_API_KEYS",
-    "REIS_SERVICE_KEY",
-)
-"""Settings that lead to real providers and servers. The demo's customers are made up: it must never reach those."""
+_PORT = re.compile(r"REIS_[A-Z_]+_PORT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,5 +45,8 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> DemoSettings:
 
 
 def harmless(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The environment without whatever leads to real providers, servers or another clock."""
-    return {name: value for name, value in environ.items() if not name.startswith(REAL)}
+    """What the demo's processes see of the caller's environment: which ports to use, and no other setting.
+
+    Its customers are made up: whatever leads to real providers, servers or databases must not reach it.
+    """
+    return ordinary(environ) | {name: value for name, value in environ.items() if _PORT.fullmatch(name)}

@@ -1,4 +1,4 @@
-"""The environment of a local system's processes: what the caller set stays, what is missing points at embedded parts."""
+"""The environment of a local system's processes: what the caller set stays, what runs here is reached here."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,17 +8,34 @@ from infra.local.clockfile import clock_env
 from infra.local.keys import Keys
 
 SANDBOX_SENDER = "+15550001000"
+_ORDINARY = frozenset(
+    {
+        *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TZ", "TMPDIR", "TEMP", "TMP", "TERM", "COLUMNS", "NO_COLOR"),
+        *("LANG", "LANGUAGE", "SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV"),
+    }
+)
+_ORDINARY_PREFIXES = ("LC_", "PYTHON", "COVERAGE_", "DYLD_", "XDG_")
+
+
+def ordinary(environ: Mapping[str, str]) -> dict[str, str]:
+    """What a process needs to run at all, of whatever else is set: where programs are, whose they are, which language.
+
+    A list of what is let through: no setting, no provider's or database's own variable and no proxy is known to be harmless.
+    """
+    return {name: value for name, value in environ.items() if name in _ORDINARY or name.startswith(_ORDINARY_PREFIXES)}
 
 
 def access(keys: Keys, environ: Mapping[str, str]) -> dict[str, str]:
-    """Who may call, and what links are signed with."""
+    """Who may call, and what links are signed with. The caller's own service key is known here beside ours: people set it
+    to publish elsewhere."""
+    service_key = environ.get("REIS_SERVICE_KEY") or keys.service_key
     ours = {
-        "REIS_SERVICE_KEY": keys.service_key,
-        "REIS_API_KEYS": keys.api_keys(),
+        "REIS_SERVICE_KEY": service_key,
+        "REIS_API_KEYS": keys.api_keys(service_key),
         "REIS_LINK_SECRET": keys.link_secret,
     }
-    if "REIS_SERVICE_KEY" in environ or "REIS_API_KEYS" in environ:  # one without the other would lock everybody out
-        del ours["REIS_SERVICE_KEY"], ours["REIS_API_KEYS"]
+    if "REIS_API_KEYS" in environ:  # a key of ours would not be among them
+        del ours["REIS_SERVICE_KEY"]
     return _unless_set(ours, environ)
 
 
@@ -61,11 +78,14 @@ def sandbox(keys: Keys, *, port: int, folder: Path, public_url: str, environ: Ma
 
 
 def addresses(urls: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
-    """Where the services find each other, and where customers find the channels service."""
+    """Where the services find each other, and where customers find the channels service.
+
+    What runs here is called here, whatever is set: people set the addresses of another system to publish there. Customers
+    may come by another address, through a tunnel.
+    """
     ours = {f"REIS_{name.upper()}_URL": urls[name] for name in ("profiles", "segments", "channels", "journeys") if name in urls}
-    if "channels" in urls:
-        ours["REIS_PUBLIC_URL"] = urls["channels"]
-    return _unless_set(ours, environ)
+    public = {"REIS_PUBLIC_URL": urls["channels"]} if "channels" in urls else {}
+    return ours | _unless_set(public, environ)
 
 
 def common(

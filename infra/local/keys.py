@@ -66,11 +66,11 @@ class Keys(BaseModel):
             replace(path, cls.new().model_dump_json(indent=2), mode=0o600)
         return cls.model_validate_json(path.read_text())
 
-    def api_keys(self) -> str:
+    def api_keys(self, service_key: str) -> str:
         """The setting REIS_API_KEYS: services may do all that services do, the write key may track, the admin everything."""
         everything = frozenset(Scope)
         known = (
-            ApiKey(name="services", sha256=hashed(self.service_key), scopes=everything),
+            ApiKey(name="services", sha256=hashed(service_key), scopes=everything),
             ApiKey(name="write key", sha256=hashed(self.write_key), scopes=frozenset({Scope.TRACK})),
             ApiKey(name="admin", sha256=hashed(self.admin_key), scopes=everything),
         )

@@ -8,6 +8,7 @@ import httpx
 from pydantic import TypeAdapter
 
 from infra.clock import Clock
+from infra.errors import BadInput, Flaw
 from infra.local import environment
 from infra.local.child import launch_command
 from infra.local.folder import DataFolder, Runtime, replace
@@ -44,7 +45,7 @@ class Choices:
 
 
 class Plan:
-    """Chooses the ports (PortTakenError) and lays out the programs; starts nothing."""
+    """Chooses the ports (PortTakenError, BadInput) and lays out the programs; starts nothing."""
 
     def __init__(self, choices: Choices, folder: DataFolder, ports: Ports, keys: Keys, clock: Clock) -> None:
         self._choices, self._folder, self._keys = choices, folder, keys
@@ -52,14 +53,14 @@ class Plan:
         self.urls = {role.name: f"http://{HOST}:{self._ports[role.name]}" for role in choices.roles}
         self.postgres = EmbeddedPostgres(folder.postgres, durable=choices.durable) if choices.embeds_postgres else None
         self.temporal = self._temporal() if choices.embeds_temporal else None
-        given = {**choices.environ, **choices.extra_env}
+        self._given = {**choices.environ, **choices.extra_env}
         ours = environment.common(
             keys,
             urls=self.urls,
             clock=clock,
             database_url=self.postgres.url("reis") if self.postgres else None,
             temporal_address=self.temporal.address if self.temporal else None,
-            environ=given,
+            environ=self._given,
         )
         self.env = ours | {"REIS_DATA_DIR": str(folder.path), "REIS_HOST": HOST} | dict(choices.extra_env)
 
@@ -85,6 +86,7 @@ class Plan:
                 Program(
                     "postgres",
                     lambda: postgres.command,
+                    env=self._choices.environ,
                     ready=takes_connections,
                     prepare=postgres.prepare,
                     stop_signal=postgres.stop_signal,
@@ -93,24 +95,35 @@ class Plan:
             )
         if (temporal := self.temporal) is not None:
             found.append(
-                Program("temporal", lambda: temporal.command, env=temporal.env, ready=temporal.is_ready, prepare=temporal.prepare)
+                Program(
+                    "temporal",
+                    lambda: temporal.command,
+                    env={**self._choices.environ, **temporal.env},
+                    ready=temporal.is_ready,
+                    prepare=temporal.prepare,
+                )
             )
         services = sorted({role.service for role in self._choices.roles if role.service})
         if services:
             after = ("postgres",) if self.postgres else ()
             found.append(
-                Program("migrate", lambda: _python("infra.cli.migrate", *services), env=self.env, after=after, once=True)
+                Program(
+                    "migrate",
+                    lambda: _python("infra.cli.migrate", *services),
+                    env={**self._given, **self.env},
+                    after=after,
+                    once=True,
+                )
             )
         before = {program.name for program in found}
         return [*found, *(self._role(role, client, before) for role in self._choices.roles)]
 
     def _role(self, role: Role, client: httpx.AsyncClient, before: set[str]) -> Program:
         port = self._ports[role.name]
-        env = self.env | {"REIS_PORT": str(port)}
+        env = {**self._given, **self.env, "REIS_PORT": str(port)}
         if role.name == "sandbox":
-            given = {**self._choices.environ, **self._choices.extra_env}
-            public = self.env.get("REIS_PUBLIC_URL") or given.get("REIS_PUBLIC_URL", "")
-            env |= environment.sandbox(self._keys, port=port, folder=self._folder.sandbox, public_url=public, environ=given)
+            public, sandbox = env.get("REIS_PUBLIC_URL", ""), self._folder.sandbox
+            env |= environment.sandbox(self._keys, port=port, folder=sandbox, public_url=public, environ=self._given)
         needed = {"postgres": role.needs_database, "migrate": role.service is not None, "temporal": role.temporal}
         roles = [name for name in role.after if name in self.urls]
         return Program(
@@ -137,13 +150,20 @@ def _choose_ports(choices: Choices, folder: DataFolder, ports: Ports) -> dict[st
     last = _PORTS.validate_json(folder.ports.read_text()) if folder.ports.exists() else {}
     wanted = {role.name: role.port for role in choices.roles} | (_TEMPORAL_PORTS if choices.embeds_temporal else {})
     settings = {name: f"REIS_{name.upper()}_PORT" for name in wanted}
-    fixed = {name: int(choices.environ[setting]) for name, setting in settings.items() if choices.environ.get(setting)}
+    fixed = {name: _port(setting, given) for name, setting in settings.items() if (given := choices.environ.get(setting))}
     chosen = {name: ports.choose(setting=settings[name], fixed=port, preferred=port) for name, port in fixed.items()}
     for name in wanted.keys() - fixed.keys():
         preferred = last.get(name, wanted[name])
         chosen[name] = ports.choose(setting=settings[name], fixed=None, preferred=preferred)
     replace(folder.ports, _PORTS.dump_json(last | chosen).decode())
     return chosen
+
+
+def _port(setting: str, given: str) -> int:
+    if given.isdecimal() and 0 < int(given) < 65_536:
+        return int(given)
+    flaw = Flaw(path=setting, message=f"{given!r} is no port", remedy="write a number from 1 to 65535, or unset it")
+    raise BadInput([flaw], "the settings")
 
 
 def _python(*arguments: str) -> Sequence[str]:

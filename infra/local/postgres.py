@@ -24,12 +24,14 @@ from infra.local.errors import MissingProgramError, StartError
 from infra.local.launch import unprivileged_ids
 
 USER = "reis"
-SOCKET_NAME = ".s.PGSQL.5432"
+PORT = 5432
+SOCKET_NAME = f".s.PGSQL.{PORT}"
 LONGEST_SOCKET_PATH = 100  # sun_path holds 107 bytes on Linux, 103 on macOS
 READY_SECONDS = 60.0
 
 _SETTINGS = {
     "listen_addresses": "",
+    "port": str(PORT),  # else PGPORT, which the server and its clients may see differently
     "unix_socket_permissions": "0700",
     "max_connections": "200",
     "shared_buffers": "256MB",
@@ -94,7 +96,7 @@ class EmbeddedPostgres:
 
     def url(self, database: str) -> str:
         """SQLAlchemy's, for psycopg 3 (sync and async)."""
-        return f"postgresql+psycopg://{USER}@/{database}?host={quote(str(self.socket_dir), safe='')}"
+        return f"postgresql+psycopg://{USER}@:{PORT}/{database}?host={quote(str(self.socket_dir), safe='')}"
 
     def prepare(self) -> None:
         """Before each start: the cluster exists, and nothing of a server that was killed stands in the way."""
@@ -162,7 +164,9 @@ class EmbeddedPostgres:
         self.stop()
 
     def _connect(self) -> psycopg.Connection:
-        return psycopg.connect(host=str(self.socket_dir), user=USER, dbname="postgres", autocommit=True, connect_timeout=5)
+        return psycopg.connect(
+            host=str(self.socket_dir), port=PORT, user=USER, dbname="postgres", autocommit=True, connect_timeout=5
+        )
 
     def _initialise(self) -> None:
         """Into a folder beside, renamed when complete: an initdb that was killed leaves no half cluster."""

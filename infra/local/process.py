@@ -1,7 +1,6 @@
 """A running program under supervision: started again with back-off when it dies, ended with its whole group."""
 
 import asyncio
-import os
 import signal
 import time
 from collections.abc import Callable
@@ -90,7 +89,7 @@ class Supervised:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
-                env={**os.environ, **self.program.env},
+                env=dict(self.program.env),
                 start_new_session=True,
             )
         except (LocalSystemError, OSError) as error:

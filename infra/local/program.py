@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import httpx
 
@@ -18,11 +18,12 @@ def _nothing() -> None:
 @dataclass(frozen=True)
 class Program:
     """`command` is asked for at each start, on the main thread. `after` names the programs that are ready before it
-    starts and stopped after it. A `once` program is ready when it has ended well, and does not run again."""
+    starts and stopped after it. A `once` program is ready when it has ended well, and does not run again. `env` is its whole
+    environment: nothing of this process's own is added."""
 
     name: str
     command: Callable[[], Sequence[str]]
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str]
     ready: Callable[[], Awaitable[bool]] = _always
     prepare: Callable[[], None] = _nothing
     after: tuple[str, ...] = ()

@@ -29,7 +29,8 @@ CLOCK_SECONDS = 1.0
 class LocalSystem:
     """`async with LocalSystem(data_dir) as system:` inside, every role is ready; afterwards nothing of it runs.
 
-    The state stays in `data_dir` and is there at the next start. `environ` (the caller's environment) decides what is
+    The state stays in `data_dir` and is there at the next start. `environ` (the caller's environment) is what the processes
+    get beside what is planned for them, and nothing else; `infra.local.environment.ordinary` is the least. It decides what is
     embedded: with DATABASE_URL or TEMPORAL_ADDRESS set, the parts that they name are used; with provider credentials
     set, the real providers. `REIS_<ROLE>_PORT`, `REIS_TEMPORAL_PORT` and `REIS_TEMPORAL_UI_PORT` fix ports; the others
     are chosen, the last start's first. `extra_env` goes to every role and wins over everything. `terminal` shows what
@@ -37,7 +38,7 @@ class LocalSystem:
     `clock_start` the virtual instant to begin at instead of going on. `dynamic_config` goes to Temporal's dev server.
     `durable=False` (tests, never benchmarks) waits for no disk.
 
-    Entering raises AlreadyRunningError, PortTakenError, StartError. Use it on the main thread: the kernel ends the
+    Entering raises AlreadyRunningError, PortTakenError, StartError, and BadInput where a port is none. Use it on the main thread: the kernel ends the
     processes with the thread that started them.
     """
 

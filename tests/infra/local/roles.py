@@ -10,6 +10,8 @@ from infra.settings import Settings
 _ME = "tests.infra.local.roles"
 TINY = registry((Role("first", _ME, 0), Role("second", _ME, 0, after=("first",))))
 WITH_PARTS = registry((Role("first", _ME, 0, database=True, temporal=True),))
+NAMESAKES = registry(tuple(Role(name, _ME, 0) for name in ("profiles", "segments", "channels", "journeys", "sandbox")))
+"""Named as real ones, whose addresses and credentials the others are told."""
 STUBBORN = registry((Role("stubborn", "tests.infra.local.stubborn", 0, stop_seconds=0.5),))
 BROKEN = registry((Role("broken", "tests.infra.local.no_such_module", 0),))
 

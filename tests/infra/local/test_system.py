@@ -16,11 +16,13 @@ import httpx
 import psutil
 import pytest
 
+from infra.auth import KeyRing, Scope
+from infra.local.environment import ordinary
 from infra.local.errors import AlreadyRunningError, NotRunningError, PortTakenError, StartError
 from infra.local.folder import DataFolder
 from infra.local.process import START_ATTEMPTS
 from infra.local.system import LocalSystem
-from tests.infra.local.roles import BROKEN, STUBBORN, TINY, WITH_PARTS
+from tests.infra.local.roles import BROKEN, NAMESAKES, STUBBORN, TINY, WITH_PARTS
 
 
 @pytest.fixture
@@ -97,7 +99,7 @@ async def test_a_taken_port_is_avoided_by_default_and_named_when_a_setting_fixes
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
         (tmp_path / "ports.json").write_text(json.dumps({"first": taken}))
-        async with LocalSystem(tmp_path, known_roles=TINY, environ={}) as system:
+        async with LocalSystem(tmp_path, known_roles=TINY, environ=ordinary(os.environ)) as system:
             assert system.url("first") != f"http://127.0.0.1:{taken}"
         with pytest.raises(PortTakenError, match=rf"port {taken} for REIS_FIRST_PORT is taken"):
             async with LocalSystem(tmp_path, known_roles=TINY, environ={"REIS_FIRST_PORT": str(taken)}):
@@ -137,9 +139,36 @@ async def test_the_roles_live_by_the_clock_of_the_system(tmp_path: Path, http: h
 
 
 async def test_settings_of_the_caller_win_over_embedded_parts(tmp_path: Path, http: httpx.AsyncClient) -> None:
-    given = {"DATABASE_URL": "postgresql://elsewhere/reis", "TEMPORAL_ADDRESS": "elsewhere:7233"}
+    given = {**ordinary(os.environ), "DATABASE_URL": "postgresql://elsewhere/reis", "TEMPORAL_ADDRESS": "elsewhere:7233"}
     async with LocalSystem(tmp_path, known_roles=WITH_PARTS, environ=given) as system:
         assert [state.name for state in system.processes()] == ["first"]
+        env = (await _ask(http, system, "first"))["env"]
+        assert env.items() >= given.items()
+
+
+async def test_a_process_gets_what_was_planned_for_it_and_nothing_of_the_supervisors_own(
+    tmp_path: Path, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEMPORAL_NAMESPACE", "production")
+    async with LocalSystem(tmp_path, known_roles=TINY, environ=ordinary(os.environ) | {"REIS_TIMEZONE": "Asia/Tokyo"}) as system:
+        env = (await _ask(http, system, "first"))["env"]
+    assert "TEMPORAL_NAMESPACE" not in env
+    assert env["REIS_TIMEZONE"] == "Asia/Tokyo"
+
+
+async def test_what_runs_here_is_called_here_though_the_caller_publishes_to_another_system(
+    tmp_path: Path, http: httpx.AsyncClient
+) -> None:
+    elsewhere = {f"REIS_{name}_URL": "https://elsewhere.example" for name in ("PROFILES", "SEGMENTS", "CHANNELS", "JOURNEYS")}
+    given = {**ordinary(os.environ), **elsewhere, "REIS_SERVICE_KEY": "of-elsewhere", "REIS_PUBLIC_URL": "https://tunnel.example"}
+    async with LocalSystem(tmp_path, known_roles=NAMESAKES, roles=["profiles", "channels"], environ=given) as system:
+        env = (await _ask(http, system, "profiles"))["env"]
+    assert env["REIS_PROFILES_URL"] == system.runtime.urls["profiles"]
+    assert env["REIS_SEGMENTS_URL"] == "https://elsewhere.example"
+    assert env["REIS_PUBLIC_URL"] == "https://tunnel.example"
+    keyring = KeyRing.parse(env["REIS_API_KEYS"])
+    assert keyring.caller(env["REIS_SERVICE_KEY"], Scope.PROFILES_READ).name == "services"
+    assert keyring.caller(system.keys.admin_key, Scope.PROFILES_READ).name == "admin"
 
 
 async def test_databases_and_workflows_run_beside_the_roles_and_stop_with_them(tmp_path: Path, http: httpx.AsyncClient) -> None:
