@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from sendgrid.helpers.eventwebhook import EventWebhook
 
 from channels.errors import BadCallback, BadSignature
@@ -35,10 +36,13 @@ _WITHDRAW = frozenset({"bounce", "spamreport", "unsubscribe", "group_unsubscribe
 
 
 class SendGridEvents:
-    """Verifies and reads. `public_key` is the one SendGrid shows: base64 of the SubjectPublicKeyInfo."""
+    """Verifies and reads. `public_key` is the one SendGrid shows: base64 of the SubjectPublicKeyInfo of an elliptic curve's
+    key. Raises ValueError for anything else."""
 
     def __init__(self, public_key: str) -> None:
         self._webhook = EventWebhook(public_key)
+        if not isinstance(self._webhook.public_key, EllipticCurvePublicKey):
+            raise ValueError("the key is none of an elliptic curve")  # noqa: TRY004  # the text is wrong, not its type
 
     def parse_sendgrid_events(self, body: bytes, signature: str, timestamp: str) -> list[ProviderReceipt]:
         """All events of one post. Raises `BadSignature` or `BadCallback`."""

@@ -39,6 +39,8 @@ class WebPush:
 
     Endpoints come from browsers, that is from anybody: without `private_endpoints` (for a local push service) only
     https on the public internet is called.
+
+    Raises ValueError where `private_key` is none (base64url of the raw 32 bytes, or a DER).
     """
 
     def __init__(

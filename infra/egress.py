@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 import httpcore
 import httpx
 
+from infra.errors import BadInput, Flaw
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -45,7 +47,8 @@ class Allowed:
 
     @classmethod
     def parse(cls, text: str) -> Allowed:
-        """Reads `crm.internal, 10.1.0.0/16, [::1]`: names, addresses and networks, separated by commas."""
+        """Reads the setting REIS_CALL_ALLOWED_HOSTS, `crm.internal, 10.1.0.0/16, [::1]`: names, addresses and networks,
+        separated by commas. Raises `BadInput`."""
         hosts: set[str] = set()
         networks: list[IPv4Network | IPv6Network] = []
         for entry in filter(None, (part.strip().lower() for part in text.split(","))):
@@ -53,7 +56,12 @@ class Allowed:
                 networks.append(ip_network(entry.strip("[]"), strict=False))
             except ValueError:
                 if "/" in entry or ":" in entry:
-                    raise ValueError(f"{entry!r} is neither a host name nor a network such as 10.1.0.0/16") from None
+                    flaw = Flaw(
+                        path="REIS_CALL_ALLOWED_HOSTS",
+                        message=f"{entry!r} is neither a host name nor a network",
+                        remedy="write names, addresses and networks such as `crm.internal, 10.1.0.0/16`, without ports",
+                    )
+                    raise BadInput([flaw], "the settings") from None
                 hosts.add(entry.rstrip("."))
         return cls(frozenset(hosts), tuple(networks))
 

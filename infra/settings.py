@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from email.utils import parseaddr
 from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from infra.clock import Clock
 
@@ -27,7 +32,9 @@ class Settings(BaseSettings):
     port: int = Field(
         8000, alias="REIS_PORT", ge=0, le=65535, description="Port of this role, or of a worker's and dispatcher's health page."
     )
-    log_level: str = Field("info", alias="REIS_LOG_LEVEL", description="debug, info, warning or error.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", alias="REIS_LOG_LEVEL", description="debug, info, warning or error."
+    )
     log_json: bool = Field(default=False, alias="REIS_LOG_JSON", description="Write logs as JSON lines.")
 
     database_url: SecretStr = Field(
@@ -162,13 +169,66 @@ class Settings(BaseSettings):
         _EPOCH, alias="REIS_CLOCK_VIRTUAL_ANCHOR", description="Virtual instant at which the anchors meet."
     )
 
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _in_any_case(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _a_database(cls, value: SecretStr) -> SecretStr:
+        try:
+            is_ours = make_url(value.get_secret_value()).drivername.startswith("postgres")
+        except (ArgumentError, ValueError):  # the latter for a port that is none
+            is_ours = False
+        if not is_ours:  # a password may be in it: nothing is repeated
+            raise ValueError("is no URL of a PostgreSQL; write one like postgresql://user:password@host:5432/reis")
+        return value
+
+    @field_validator("temporal_address")
+    @classmethod
+    def _host_and_port(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65_536:
+            raise ValueError(f"{value!r} is no host and port; write them like temporal.example.com:7233")
+        return value
+
+    @field_validator("temporal_api_key")
+    @classmethod
+    def _none_when_empty(cls, value: SecretStr | None) -> SecretStr | None:
+        return value if value is not None and value.get_secret_value() else None
+
+    @field_validator(
+        "profiles_url", "segments_url", "channels_url", "journeys_url", "public_url", "twilio_api_url", "sendgrid_api_url"
+    )
+    @classmethod
+    def _an_address(cls, value: str, info: ValidationInfo) -> str:
+        own = not value and info.field_name == "twilio_api_url"  # Twilio's SDK makes it up
+        if not own and not _is_web_address(value):
+            raise ValueError(f"{value!r} is no address; write one like https://reis.example.com")
+        return value
+
+    @field_validator("email_from")
+    @classmethod
+    def _a_sender(cls, value: str) -> str:
+        if value and "@" not in parseaddr(value)[1]:
+            raise ValueError(f"{value!r} is no sender; write one like Reis <hello@example.com>")
+        return value
+
+    @field_validator("vapid_subject")
+    @classmethod
+    def _a_contact(cls, value: str) -> str:
+        if not value.startswith(("mailto:", "https://")):  # RFC 8292, 2.1
+            raise ValueError(f"{value!r} is no contact; write one like mailto:hello@example.com")
+        return value
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"REIS_TIMEZONE {value!r} is no IANA time zone; write one like 'Europe/Berlin'") from error
+            raise ValueError(f"{value!r} is no IANA time zone; write one like 'Europe/Berlin'") from error
         return value
 
     @field_validator("clock_real_anchor", "clock_virtual_anchor")
@@ -179,3 +239,11 @@ class Settings(BaseSettings):
     def clock(self) -> Clock:
         """The clock these settings describe."""
         return Clock(self.clock_factor, self.clock_real_anchor, self.clock_virtual_anchor)
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none
+        return False

@@ -15,7 +15,7 @@ def configure_logging(settings: Settings, role: str) -> None:
 
     The HTTP libraries log below warning what they request, addresses included: they are kept quiet.
     """
-    level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer() if settings.log_json else structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)
     )

@@ -1,9 +1,10 @@
 """How a command fails: one clear sentence and exit code 1, no traceback for what a person can put right."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
-import typer
 from pydantic import ValidationError
 from rich.console import Console
 from sqlalchemy.exc import OperationalError
@@ -24,9 +25,13 @@ def told() -> Iterator[None]:
     except OperationalError as error:
         _fail(f"the database does not answer: {error.orig}; is DATABASE_URL right?")
     except ValidationError as error:
-        _fail("\n".join(f"setting {'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()))
+        _fail("\n".join(_setting(each["loc"], each["msg"]) for each in error.errors(include_input=False)))
 
 
-def _fail(sentence: str) -> None:
+def _setting(place: tuple[int | str, ...], message: str) -> str:
+    return f"setting {'.'.join(map(str, place))}: {message.removeprefix('Value error, ')}"
+
+
+def _fail(sentence: str) -> NoReturn:
     Console(stderr=True, soft_wrap=True).print(sentence, style="red", markup=False, highlight=False)
-    raise typer.Exit(1)
+    sys.exit(1)

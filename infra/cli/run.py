@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import uvloop
 
+from infra.cli.failures import told
 from infra.roles import Role
 from infra.settings import Settings
 from infra.telemetry import configure_logging
@@ -36,4 +37,5 @@ def run_role(role: Role) -> None:
 
 
 if __name__ == "__main__":
-    run_role(Role(sys.argv[1], sys.argv[2], port=0))
+    with told():
+        run_role(Role(sys.argv[1], sys.argv[2], port=0))

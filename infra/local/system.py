@@ -38,8 +38,8 @@ class LocalSystem:
     `clock_start` the virtual instant to begin at instead of going on. `dynamic_config` goes to Temporal's dev server.
     `durable=False` (tests, never benchmarks) waits for no disk.
 
-    Entering raises AlreadyRunningError, PortTakenError, StartError, and BadInput where a port is none. Use it on the main thread: the kernel ends the
-    processes with the thread that started them.
+    Entering raises AlreadyRunningError, PortTakenError, StartError, and BadInput where a port is none. Use it on the main
+    thread: the kernel ends the processes with the thread that started them.
     """
 
     def __init__(

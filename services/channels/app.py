@@ -23,7 +23,7 @@ from services.channels.endpoints import callbacks, messages, suppressions, templ
 from services.channels.intake import Intake
 from services.channels.links import Links
 from services.channels.people import People
-from services.channels.providers import configured
+from services.channels.providers import configured, sendgrid_events
 from services.channels.receipt_book import ReceiptBook
 from services.channels.rules import read_caps, read_quiet_hours
 from services.channels.sending import Sending
@@ -85,7 +85,6 @@ def policy_of(settings: Settings) -> Policy:
 async def main(settings: Settings) -> None:
     """Serves until SIGTERM."""
     token = settings.twilio_auth_token.get_secret_value()
-    key = settings.sendgrid_webhook_public_key
     app = create_app(
         database=Database(service_url(settings.database_url.get_secret_value(), SERVICE), pool_size=settings.database_pool),
         profiles=ServiceClient("profiles", settings.profiles_url, key=settings.service_key.get_secret_value()),
@@ -94,7 +93,7 @@ async def main(settings: Settings) -> None:
         policy=policy_of(settings),
         public_url=settings.public_url,
         twilio=TwilioCallbacks(token) if token else None,
-        sendgrid=SendGridEvents(key) if key else None,
+        sendgrid=sendgrid_events(settings),
     )
     await serve(app, settings)
 

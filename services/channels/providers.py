@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import aiohttp
 
+from channels.sendgrid_events import SendGridEvents
 from channels.sendgrid_mail import SendGridMail
 from channels.twilio_messages import TwilioMessages
 from channels.web_push import WebPush
 from contracts.channels import Channel
+from infra.errors import BadInput, Flaw
 from infra.settings import Settings
 from services.channels.delivery import Provider
 from services.channels.pace import Pace
@@ -37,10 +41,19 @@ def uses_sandbox(settings: Settings) -> bool:
     return bool(hosts & {"127.0.0.1", "localhost", "::1"})
 
 
+def sendgrid_events(settings: Settings) -> SendGridEvents | None:
+    """What reads SendGrid's callbacks, where its key is set. Raises `BadInput`."""
+    key = settings.sendgrid_webhook_public_key
+    if not key:
+        return None
+    with _key_of("SENDGRID_WEBHOOK_PUBLIC_KEY", "copy the verification key that SendGrid shows at Mail Settings, Event Webhook"):
+        return SendGridEvents(key)
+
+
 def providers(
     settings: Settings, session: aiohttp.ClientSession, push_session: aiohttp.ClientSession | None = None
 ) -> list[Provider]:
-    """One per provider account, on a shared session; `push_session` resolves public addresses only."""
+    """One per provider account, on a shared session; `push_session` resolves public addresses only. Raises `BadInput`."""
     given = configured(settings)
     found: list[Provider] = []
     numbers = {Channel.SMS: settings.twilio_sms_from, Channel.WHATSAPP: settings.twilio_whatsapp_from}
@@ -68,12 +81,22 @@ def providers(
         found.append(Provider(mail, (Channel.EMAIL,), Pace(rate)))
     if Channel.WEB_PUSH in given:
         key = settings.vapid_private_key.get_secret_value()
-        push = WebPush(
-            push_session or session,
-            private_key=key,
-            subject=settings.vapid_subject,
-            timeout=timeout,
-            private_endpoints=uses_sandbox(settings),
-        )
+        with _key_of("VAPID_PRIVATE_KEY", "write the raw 32 bytes of a P-256 key in base64url, 43 characters"):
+            push = WebPush(
+                push_session or session,
+                private_key=key,
+                subject=settings.vapid_subject,
+                timeout=timeout,
+                private_endpoints=uses_sandbox(settings),
+            )
         found.append(Provider(push, (Channel.WEB_PUSH,), Pace(rate, is_one_server=False), most_calls=_MOST_PUSH_CALLS))
     return found
+
+
+@contextmanager
+def _key_of(setting: str, remedy: str) -> Iterator[None]:
+    """A key that an adapter cannot use is the setting's fault; nothing of it is repeated."""
+    try:
+        yield
+    except ValueError:
+        raise BadInput([Flaw(path=setting, message="is no such key", remedy=remedy)], "the settings") from None

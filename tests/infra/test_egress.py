@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 from infra.egress import Allowed, EgressTransport, is_public
+from infra.errors import BadInput
 from infra.outbound import Outbound, OutboundAnswer, OutboundFailed, OutboundRequest
 from tests.sandbox.support import Server
 
@@ -105,7 +106,7 @@ def test_a_public_address_is_known(address: str) -> None:
 
 @pytest.mark.parametrize("text", ["10.0.0.0/33", "http://crm", "a/b"])
 def test_what_is_neither_a_host_nor_a_network_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="neither"):
+    with pytest.raises(BadInput, match=r"REIS_CALL_ALLOWED_HOSTS: .* is neither"):
         Allowed.parse(text)
 
 

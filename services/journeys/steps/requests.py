@@ -13,6 +13,7 @@ import orjson
 from pydantic import JsonValue, SecretStr
 
 from conditions import did_you_mean
+from infra.errors import BadInput, Flaw
 from infra.liquid import RenderFailed, Source, parse
 from infra.outbound import OutboundRequest
 from journeys import MISSING, parse_ref, resolve
@@ -35,13 +36,16 @@ class Secrets:
 
     @classmethod
     def parse(cls, text: SecretStr) -> Secrets:
-        """Reads a JSON object of names and texts. Raises ValueError, which repeats nothing of it."""
+        """Reads the setting REIS_CALL_SECRETS, a JSON object of texts. Raises `BadInput`, which repeats nothing of it."""
         try:
             found = orjson.loads(text.get_secret_value() or "{}")
         except orjson.JSONDecodeError:
             found = None
         if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
-            raise ValueError('REIS_CALL_SECRETS is no JSON object of texts: write {"NAME": "value"}')
+            flaw = Flaw(
+                path="REIS_CALL_SECRETS", message="is no JSON object of texts", remedy='write {"NAME": "value"}, or nothing'
+            )
+            raise BadInput([flaw], "the settings")
         return cls({name: SecretStr(value) for name, value in found.items()})
 
     def revealed(self) -> dict[str, str]:

@@ -446,7 +446,7 @@ async def test_a_template_of_a_call_is_checked_when_it_is_published(
 
 @pytest.mark.parametrize("text", ["[]", '{"A": 1}', "{", '"hush-hush"'])
 def test_secrets_that_cannot_be_read_are_refused_without_being_shown(text: str) -> None:
-    with pytest.raises(ValueError, match="REIS_CALL_SECRETS is no JSON object of texts") as caught:
+    with pytest.raises(BadInput, match="REIS_CALL_SECRETS: is no JSON object of texts") as caught:
         Secrets.parse(SecretStr(text))
     assert "hush" not in str(caught.value)
     assert caught.value.__context__ is None
