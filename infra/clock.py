@@ -44,6 +44,11 @@ class Clock:
         return virtual.total_seconds() / self.factor
 
     @property
+    def is_real(self) -> bool:
+        """Whether it shows what the clocks of the world show."""
+        return self.factor == 1.0 and self.virtual_anchor == self.real_anchor
+
+    @property
     def is_real_time(self) -> bool:
         """Whether a timer set in real time stays true: nothing accelerates this clock."""
         return self.factor == 1.0

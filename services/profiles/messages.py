@@ -1,14 +1,15 @@
 """Segment's messages: read leniently where its clients are sloppy, refused with place and remedy where they are wrong.
 
-This is the hot path of ingestion: plain checks into a NamedTuple, no model per message. What is tolerated: null or
-missing ids beside one that is there, numbers as ids, a missing message id or timestamp, null traits and properties,
-unknown keys. Source of the shapes: Segment's HTTP tracking API and what analytics-python, -node and -js really send.
+This is the hot path of ingestion: plain checks into a NamedTuple, no model per message. A client's clock that is wrong is
+put right by when it says it sent. What is tolerated: null or missing ids beside one that is there, numbers as ids, a missing
+message id or timestamp, null traits and properties, unknown keys. Source of the shapes: Segment's HTTP tracking API and
+what analytics-python, -node and -js really send.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -20,6 +21,8 @@ from infra.feed.outbox import new_id
 
 LARGEST_EVENT = 32 * 1024
 DEEPEST = 64
+IN_STEP = timedelta(seconds=10)
+"""A client's clock that differs by no more is taken for right: as much is the network's, and what an exact client says holds."""
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 LONGEST_TEXT = 512
 TYPES = ("identify", "track", "page", "screen", "group", "alias")
@@ -50,13 +53,21 @@ class Message(NamedTuple):
 class MessageReader:
     """Reads messages and gathers every flaw it meets, each with its JSON path."""
 
-    def __init__(self, now: datetime, *, weigh: bool, direct: bool = False) -> None:
-        """`weigh`: check each message's size (needless when the whole body is small); `direct`: `profileId` is allowed."""
+    def __init__(self, now: datetime, *, weigh: bool, direct: bool = False, correct: bool = False) -> None:
+        """`weigh`: check each message's size (needless when the whole body is small); `direct`: `profileId` is allowed;
+        `correct`: clients' clocks are compared with ours by `sentAt`, which means nothing where ours is not real."""
         self._now = now
         self._weigh = weigh
         self._direct = direct
+        self._correct = correct
+        self._shift: timedelta | None = None
         self.flaws: list[Flaw] = []
         self.too_large = False
+
+    def sent(self, at: object, path: str) -> None:
+        """When the client says it sent the whole batch: one correction for all of it keeps its messages in their order."""
+        if at is not None and at != "":
+            self._shift = self._late(at, path)
 
     def read(self, raw: object, path: str, kind: str | None = None) -> Message | None:
         """The message at `path`, or None when it has flaws. `kind` is given by the URL, else by the message's `type`."""
@@ -64,9 +75,8 @@ class MessageReader:
             self._flaw(path, "is not an object", "send a JSON object per message")
             return None
         before = len(self.flaws)
-        if self._weigh and len(orjson.dumps(raw)) > LARGEST_EVENT:
-            self.too_large = True
-            self._flaw(path, "is larger than 32 KB", "send large values by reference, or split the event")
+        if self._weigh:
+            self._check_size(raw, path)
         get = raw.get
         kind = kind or get("type")
         user_id, anonymous_id, message_id = get("userId"), get("anonymousId"), get("messageId")
@@ -77,7 +87,7 @@ class MessageReader:
         if type(message_id) is not str or not 0 < len(message_id) <= LONGEST_TEXT:
             message_id = self._id(message_id, path, "messageId") or str(new_id())
         profile_id = self._profile(get("profileId"), path) if "profileId" in raw else None
-        timestamp = self._timestamp(get("timestamp"), path)
+        timestamp = self._timestamp(get("timestamp"), get("sentAt"), path)
         name: str | None = None
         previous: str | None = None
         body: Json
@@ -113,6 +123,16 @@ class MessageReader:
             return None
         return Message(kind, message_id, user_id, anonymous_id, name, body, timestamp, previous, profile_id)
 
+    def _check_size(self, raw: Json, path: str) -> None:
+        try:
+            size = len(orjson.dumps(raw))
+        except orjson.JSONEncodeError:  # it reads what is nested too deep, and cannot write it
+            self._flaw(path, f"is nested more than {DEEPEST} levels deep", "flatten it")
+            return
+        if size > LARGEST_EVENT:
+            self.too_large = True
+            self._flaw(path, "is larger than 32 KB", "send large values by reference, or split the event")
+
     def _flaw(self, path: str, message: str, remedy: str) -> None:
         self.flaws.append(Flaw(path=path, message=message, remedy=remedy))
 
@@ -147,9 +167,27 @@ class MessageReader:
             self._flaw(f"{path}.{key}", f"is {_kind(value)}", "send a JSON object")
         return {}
 
-    def _timestamp(self, value: object, path: str) -> datetime | None:
+    def _timestamp(self, value: object, sent_at: object, path: str) -> datetime | None:
+        """Segment's correction: what the client's clock showed, by as much later as it was behind when it sent."""
+        shift = self._shift
+        if shift is None and sent_at is not None and sent_at != "":
+            shift = self._late(sent_at, path)
         if value is None or value == "":
             return self._now
+        instant = self._instant(value, f"{path}.timestamp", "is no instant that an event can have")
+        if not shift or instant is None:
+            return instant
+        corrected = instant + shift
+        return corrected if EARLIEST <= corrected < LATEST else instant
+
+    def _late(self, sent_at: object, path: str) -> timedelta:
+        """By how much the client's clock is behind ours; nothing where the two are in step."""
+        instant = self._instant(sent_at, f"{path}.sentAt", "is no instant")
+        if instant is None or not self._correct or abs(self._now - instant) <= IN_STEP:
+            return timedelta(0)
+        return self._now - instant
+
+    def _instant(self, value: object, path: str, says: str) -> datetime | None:
         if type(value) is str:
             try:
                 instant = datetime.fromisoformat(value)
@@ -161,7 +199,7 @@ class MessageReader:
                 if EARLIEST <= instant < LATEST:
                     return instant
         remedy = "send ISO 8601 like '2026-02-28T09:30:00.000Z', of the years 1970 to 2099, or leave it out"
-        self._flaw(f"{path}.timestamp", f"{value!r:.80} is no instant that an event can have", remedy)
+        self._flaw(path, f"{value!r:.80} {says}", remedy)
         return None
 
     def _profile(self, value: object, path: str) -> UUID | None:
@@ -177,10 +215,10 @@ class MessageReader:
             return None
 
 
-def too_deep(value: Json) -> bool:
+def too_deep(value: Json, deepest: int = DEEPEST) -> bool:
     """Whether objects and lists nest deeper than readers of the feed can follow. Level by level: it needs no stack."""
     level: list[Mapping[str, object] | list[object]] = [value]
-    for _ in range(DEEPEST):
+    for _ in range(deepest):
         level = [
             inner
             for each in level
@@ -193,7 +231,7 @@ def too_deep(value: Json) -> bool:
 
 
 def flaws_of_nul(value: object, path: str) -> list[Flaw]:
-    """Where a text holds U+0000, which PostgreSQL cannot store."""
+    """Where a text holds U+0000, which PostgreSQL cannot store. Of a value that is not too deep."""
     match value:
         case str() if "\0" in value:
             return [Flaw(path=path, message="holds the character U+0000", remedy="leave it out")]

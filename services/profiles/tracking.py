@@ -24,9 +24,22 @@ from infra.clock import Clock
 from infra.errors import Flaw, TooLarge
 from services.profiles.errors import Malformed
 from services.profiles.ingestion import Ingestion
-from services.profiles.messages import LARGEST_EVENT, SHORT, TYPES, Json, Message, MessageReader, flaws_of_nul
+from services.profiles.messages import (
+    DEEPEST,
+    LARGEST_EVENT,
+    SHORT,
+    TYPES,
+    Json,
+    Message,
+    MessageReader,
+    flaws_of_nul,
+    too_deep,
+)
 
 LARGEST_BATCH = 500 * 1024
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
+_DEEPEST_BODY = DEEPEST + 3
+"""A message's properties, in the message, in the list, in the body."""
 _SUCCESS = b'{"success": true}'
 _WITH_BODY = {
     "requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
@@ -69,7 +82,7 @@ def tracking_router(ingestion: Ingestion, clock: Clock) -> APIRouter:
 
     def reader(sent: Sent) -> MessageReader:
         direct = Scope.PROFILES_WRITE in sent.caller.scopes
-        return MessageReader(clock.now(), weigh=sent.size > LARGEST_EVENT, direct=direct)
+        return MessageReader(clock.now(), weigh=sent.size > LARGEST_EVENT, direct=direct, correct=clock.is_real)
 
     async def take_batch(sent: Tracked) -> Response:
         """Takes every message or, when one is wrong, none. Message ids that were taken before are skipped.
@@ -80,6 +93,7 @@ def tracking_router(ingestion: Ingestion, clock: Clock) -> APIRouter:
         if not isinstance(batch, list):
             raise Malformed([Flaw(path="$.batch", message="is no list", remedy="send the messages as a list")], "the batch")
         reading = reader(sent)
+        reading.sent(sent.body.get("sentAt"), "$")
         messages = [reading.read(raw, f"$.batch[{number}]") for number, raw in enumerate(batch)]
         _refuse_flawed(reading, "the batch")
         await ingestion.take([message for message in messages if message is not None])
@@ -121,7 +135,9 @@ def tracking_router(ingestion: Ingestion, clock: Clock) -> APIRouter:
     async def project_settings(key: str, request: Request) -> dict[str, JsonValue]:
         keyring: KeyRing = request.app.state.keyring
         keyring.caller(key, Scope.TRACK)
-        segment: Json = {"apiKey": key, "apiHost": f"{request.url.netloc}/v1", "protocol": request.url.scheme}
+        segment: Json = {"apiKey": key, "apiHost": f"{request.url.netloc}/v1"}
+        if request.url.hostname in _THIS_MACHINE:  # elsewhere TLS ends at a proxy; clients take https where nothing is said
+            segment["protocol"] = request.url.scheme
         plan: Json = {"track": {"__default": {"enabled": True, "integrations": {}}}}
         return {"integrations": {"Segment.io": segment}, "plan": plan, "edgeFunction": {}}
 
@@ -193,6 +209,10 @@ def _parsed(content: bytes) -> Json:
         raise Malformed([flaw], "the body") from error
     if not isinstance(body, dict):
         raise Malformed([Flaw(path="$", message="is not an object", remedy="send a JSON object")], "the body")
-    if b"\\u0000" in content and (flaws := flaws_of_nul(body, "$")):
-        raise Malformed(flaws, "the body")
+    if b"\\u0000" in content:
+        if too_deep(body, _DEEPEST_BODY):
+            flaw = Flaw(path="$", message=f"is nested more than {_DEEPEST_BODY} levels deep", remedy="flatten it")
+            raise Malformed([flaw], "the body")
+        if flaws := flaws_of_nul(body, "$"):
+            raise Malformed(flaws, "the body")
     return body

@@ -32,6 +32,13 @@ def test_with_factor_one_and_no_anchors_it_is_the_machines_own_clock() -> None:
     before = datetime.now(UTC)
     assert before <= clock.now() <= datetime.now(UTC)
     assert clock.is_real_time
+    assert clock.is_real
+
+
+def test_a_clock_that_is_set_to_another_day_runs_in_real_time_and_is_not_real() -> None:
+    clock = Clock(1.0, datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC))
+    assert clock.is_real_time
+    assert not clock.is_real
 
 
 def test_a_day_a_second() -> None:

@@ -220,6 +220,27 @@ async def test_a_body_that_is_no_batch_is_refused_with_a_remedy(shop: Shop, cont
     assert response.json()["errors"][0]["remedy"]
 
 
+@pytest.mark.parametrize("place", ["properties", "context"])
+@pytest.mark.parametrize(
+    ("levels", "inner", "padding"),
+    [
+        pytest.param(300, b"1", 33_000, id="in a large message"),
+        pytest.param(990, b'"\\u0000"', 0, id="around U+0000"),
+        pytest.param(990, b'"\\u0000"', 33_000, id="around U+0000 in a large message"),
+    ],
+)
+async def test_what_is_nested_too_deep_is_refused_and_never_an_error_of_ours(
+    shop: Shop, place: str, levels: int, inner: bytes, padding: int
+) -> None:
+    deep = b'{"a":' * levels + inner + b"}" * levels
+    message = orjson.dumps(track("E", userId="u", text="x" * padding, **{place: "DEEP"})).replace(b'"DEEP"', deep)
+    for path, body in (("/v1/batch", b'{"batch":[' + message + b"]}"), ("/v1/t", message)):
+        response = await shop.client.post(path, content=body, auth=WRITE_KEY)
+        assert response.status_code == 400, response.text
+        flaws = response.json()["errors"]
+        assert any("levels deep" in flaw["message"] and flaw["remedy"] == "flatten it" for flaw in flaws), flaws
+
+
 async def test_a_key_may_come_by_basic_auth_as_bearer_or_in_the_body(shop: Shop) -> None:
     async def status(body: dict[str, Any] | None = None, **rest: Any) -> int:
         return (await shop.client.post("/v1/batch", json={"batch": [], **(body or {})}, **rest)).status_code
@@ -267,8 +288,15 @@ async def test_browsers_may_track_from_any_site_and_nothing_else(shop: Shop) -> 
 
 async def test_settings_name_the_key_and_where_to_send(shop: Shop) -> None:
     answer = await shop.client.get("/v1/projects/write-key/settings")
-    assert answer.json()["integrations"]["Segment.io"] == {"apiKey": "write-key", "apiHost": "profiles/v1", "protocol": "http"}
+    assert answer.json()["integrations"]["Segment.io"] == {"apiKey": "write-key", "apiHost": "profiles/v1"}
     assert (await shop.client.get("/v1/projects/unknown/settings")).status_code == 401
+
+
+async def test_settings_let_clients_take_tls_except_on_this_machine(shop: Shop) -> None:
+    for host, protocol in (("track.example.com", None), ("127.0.0.1:8001", "http"), ("localhost:8001", "http")):
+        answer = await shop.client.get("/v1/projects/write-key/settings", headers={"host": host})
+        segment = answer.json()["integrations"]["Segment.io"]
+        assert (segment["apiHost"], segment.get("protocol")) == (f"{host}/v1", protocol)
 
 
 async def test_our_own_services_may_track_by_profile_id(shop: Shop) -> None:
