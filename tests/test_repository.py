@@ -12,6 +12,7 @@ import pytest
 
 from infra.migrations import SERVICES
 from infra.roles import ROLES, Role
+from infra.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -71,6 +72,25 @@ def test_every_pin_in_the_locks_carries_a_hash() -> None:
 def test_the_image_and_the_compose_file_play_every_role_but_the_sandbox() -> None:
     played = set(re.findall(r"command: \[run, (\w+)\]", (ROOT / "docker-compose.yml").read_text()))
     assert played == set(ROLES) - {"sandbox"}
+
+
+NOT_PASSED = {
+    **dict.fromkeys(("REIS_HOST", "REIS_PORT", "REIS_LOG_JSON"), "the image sets it"),
+    "REIS_DATA_DIR": "the folder of a local system",
+    **dict.fromkeys(
+        ("REIS_CLOCK_FACTOR", "REIS_CLOCK_REAL_ANCHOR", "REIS_CLOCK_VIRTUAL_ANCHOR"), "production has the real clock"
+    ),
+    **dict.fromkeys(("TEMPORAL_NAMESPACE", "TEMPORAL_API_KEY"), "the compose file's own cluster has one namespace and no keys"),
+}
+
+
+def test_the_compose_file_passes_every_setting_on_but_those_with_a_reason_not_to() -> None:
+    compose, image = (ROOT / "docker-compose.yml").read_text(), (ROOT / "Dockerfile").read_text()
+    common = compose.partition("x-migrated:")[0].partition("  environment:\n")[2]
+    passed = re.findall(r"^    ([A-Z_]+):", common, re.MULTILINE)
+    assert len(passed) == len(set(passed))
+    assert set(passed) == {field.alias for field in Settings.model_fields.values()} - NOT_PASSED.keys()
+    assert [name for name, why in NOT_PASSED.items() if why == "the image sets it" and f" {name}=" not in image] == []
 
 
 @pytest.mark.parametrize("service", SERVICES)
