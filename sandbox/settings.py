@@ -2,7 +2,7 @@
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -17,17 +17,23 @@ class SandboxSettings(BaseSettings):
     with a wrong key must be refused as the real provider would refuse it.
     """
 
-    model_config = SettingsConfigDict(env_prefix="SANDBOX_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="SANDBOX_", frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     host: str = "127.0.0.1"
+    """Address that it listens on, a loopback one."""
     port: int = Field(default=8090, ge=1, le=65535)
+    """Port that it listens on."""
     public_url: str = ""
     """Origin under which clients reach this server; web push endpoints and the VAPID audience use it."""
     data_dir: Path = Path(".reis/sandbox")
-    log_level: str = "warning"
+    """Folder that keeps its customers and messages."""
+    log_level: Literal["critical", "error", "warning", "info", "debug", "trace"] = "warning"
+    """Of its web server: critical, error, warning, info, debug or trace."""
 
     twilio_account_sid: str = "AC00000000000000000000000000000001"
+    """The Twilio account that it accepts."""
     twilio_auth_token: SecretStr = SecretStr("sandbox-twilio-token")
+    """That account's token, which signs callbacks too."""
     twilio_sender: str = "+15550001000"
     """The number a Messaging Service picks when a message names no sender."""
     twilio_inbound_url: str | None = None
@@ -36,19 +42,24 @@ class SandboxSettings(BaseSettings):
     """Refuse free-form WhatsApp messages outside 24 hours after the customer's last one (error 63016)."""
 
     sendgrid_api_key: SecretStr = SecretStr("SG.sandbox")
+    """The SendGrid key that it accepts."""
     sendgrid_events_url: str | None = None
+    """Where SendGrid's events are posted; none: nowhere."""
     sendgrid_webhook_private_key: SecretStr | None = None
     """ECDSA P-256 key as PEM; none: made once and kept in ``data_dir``."""
 
     callbacks: bool = True
+    """Report what becomes of messages."""
     status_delay_seconds: Seconds = 0.1
     """Between two stages of a delivery: queued, sent, delivered."""
     callback_retry_seconds: Seconds = 120
     """How long a callback is tried again after refusals, time-outs and server errors."""
     callback_timeout_seconds: Seconds = 10
+    """How long one callback may take."""
     callback_limit: int = Field(default=100_000, ge=1)
     """Callbacks waiting at most; a further one is counted as lost."""
     callback_workers: int = Field(default=16, ge=1)
+    """Callbacks at once."""
     hang_seconds: Seconds = 300
     """How long the fault ``timeout`` leaves a caller without an answer."""
 

@@ -17,10 +17,9 @@ from infra.local.ports import HOST, Ports
 from infra.local.postgres import EmbeddedPostgres
 from infra.local.program import Program, answers
 from infra.local.temporal import TemporalServer
-from infra.roles import Role
+from infra.roles import TEMPORAL_PORTS, Role, port_setting
 
 _PORTS = TypeAdapter(dict[str, int])
-_TEMPORAL_PORTS = {"temporal": 7233, "temporal_ui": 8233}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +147,8 @@ class Plan:
 def _choose_ports(choices: Choices, folder: DataFolder, ports: Ports) -> dict[str, int]:
     """Those of the last start again where they are free: links in messages that left keep working."""
     last = _PORTS.validate_json(folder.ports.read_text()) if folder.ports.exists() else {}
-    wanted = {role.name: role.port for role in choices.roles} | (_TEMPORAL_PORTS if choices.embeds_temporal else {})
-    settings = {name: f"REIS_{name.upper()}_PORT" for name in wanted}
+    wanted = {role.name: role.port for role in choices.roles} | (dict(TEMPORAL_PORTS) if choices.embeds_temporal else {})
+    settings = {name: port_setting(name) for name in wanted}
     fixed = {name: _port(setting, given) for name, setting in settings.items() if (given := choices.environ.get(setting))}
     chosen = {name: ports.choose(setting=settings[name], fixed=port, preferred=port) for name, port in fixed.items()}
     for name in wanted.keys() - fixed.keys():

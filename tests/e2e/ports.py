@@ -3,13 +3,13 @@
 import os
 
 from infra.local.ports import any_free
-from infra.roles import ROLES
+from infra.roles import ROLES, TEMPORAL_PORTS, port_setting
 
 
 def own_ports() -> dict[str, str]:
     """The environment of the caller, with a port of its own for every role and for Temporal."""
-    names = [*(role.upper() for role in ROLES), "TEMPORAL", "TEMPORAL_UI"]
+    names = [*ROLES, *TEMPORAL_PORTS]
     chosen: set[int] = set()
     while len(chosen) < len(names):
         chosen.add(any_free())
-    return {**os.environ, **{f"REIS_{name}_PORT": str(port) for name, port in zip(names, chosen, strict=True)}}
+    return {**os.environ, **{port_setting(name): str(port) for name, port in zip(names, chosen, strict=True)}}
