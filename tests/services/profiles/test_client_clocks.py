@@ -24,7 +24,7 @@ def shown(off: timedelta, ago: timedelta = timedelta(0)) -> str:
 
 
 async def times(shop: Shop) -> dict[str, datetime]:
-    return {item.data["name"]: item.time for item in await shop.feed() if item.type == "event.tracked"}
+    return {str(item.data["name"]): item.time for item in await shop.feed() if item.type == "event.tracked"}
 
 
 async def send(shop: Shop, path: str, body: dict[str, Any]) -> None:
@@ -65,7 +65,8 @@ async def test_what_a_client_in_step_says_is_kept_to_the_microsecond_however_lon
 
 async def test_a_client_that_does_not_say_when_it_sent_is_believed(shop: Shop) -> None:
     stamp = shown(SLOW)
-    for number, nothing in enumerate(({}, {"sentAt": None}, {"sentAt": ""})):
+    silences: tuple[dict[str, str | None], ...] = ({}, {"sentAt": None}, {"sentAt": ""})
+    for number, nothing in enumerate(silences):
         await send(shop, "/v1/batch", {"batch": [track(f"E{number}", userId="u", timestamp=stamp, **nothing)], **nothing})
     assert set((await times(shop)).values()) == {datetime.fromisoformat(stamp)}
 
