@@ -20,6 +20,8 @@ def main() -> None:
         port=settings.port,
         log_level=settings.log_level,
         access_log=False,
+        # Longer than any client keeps an idle connection (a minute), else one is closed while a call is on its way over it.
+        timeout_keep_alive=75,
         # Pages keep an event stream open and the fault `timeout` a request: neither may hold up a stop.
         timeout_graceful_shutdown=1,
     )
