@@ -12,7 +12,7 @@ HOUR = timedelta(hours=1)
 def asks_for_zone(entry: Entry) -> bool:
     """Whether the rule of re-entry moves on the person's calendar, so that their zone must be known."""
     rule = entry.reentry
-    return isinstance(rule, ReentryAfter) and bool(rule.after.months or rule.after.days)
+    return isinstance(rule, ReentryAfter) and rule.after.counts_days
 
 
 def again_from(rule: ReentryAfter, *, entered_at: datetime, ended_at: datetime, zone: tzinfo) -> datetime:

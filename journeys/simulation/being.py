@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from conditions import EventFact
 from conditions.person import Evaluation
 from conditions.person import Person as Asked
+from journeys.refs import parse_ref
 from journeys.simulation.enrolment import Enrolment
 from journeys.simulation.facts import Fact
 from journeys.simulation.people import Behaviour, CallAnswered, Consent, Script
@@ -49,6 +50,8 @@ class Being:
         self.sent: list[Sent] = []
         self.checks: dict[str, int] = {}
         """Segment to how often it was asked about: a later look makes an earlier timer void."""
+        self.moves = 0
+        """How often it was looked at which zone they live in: another look makes an earlier occurrence void."""
         self.busy_at: datetime | None = None
         self.busy = 0
         self._worked_out: dict[str, JsonValue] | None = None
@@ -130,6 +133,11 @@ class Being:
             if value is not None:
                 found[key] = value
         return found
+
+    def seen_by(self, refs: Iterable[str]) -> dict[str, JsonValue]:
+        """The profile as far as these references look at it: computed traits are worked out only where one asks."""
+        parsed = [found for ref in refs if (found := parse_ref(ref)) is not None and found.root == "profile"]
+        return self.profile(computed=any(ref.path[0] == "computed" for ref in parsed)) if parsed else {}
 
     def profile(self, *, computed: bool = True) -> dict[str, JsonValue]:
         """What references see."""

@@ -26,14 +26,14 @@ from journeys.model import (
     WaitFor,
 )
 from journeys.outcome import Chose, Done, Outcome
-from journeys.refs import MISSING, parse_ref, resolve
+from journeys.refs import MISSING, resolve
 from journeys.simulation.being import Being
 from journeys.simulation.calling import Caller
 from journeys.simulation.enrolment import Enrolment, Pending
 from journeys.simulation.facts import DEPTH, Body, Moment, body
 from journeys.simulation.mail import Mail
 from journeys.simulation.sending import Go, Later, No, Wish, judge
-from journeys.simulation.stage import Context, Stage
+from journeys.simulation.stage import Stage
 from journeys.simulation.telling import Teller
 from journeys.simulation.waiting import Waits, anchor
 from journeys.splitting import choose
@@ -219,7 +219,7 @@ class Decider:
 
     def _values(self, being: Being, run: Enrolment, given: Mapping[str, Value]) -> dict[str, JsonValue]:
         """Constants, and what references lead to; one that leads nowhere is left out."""
-        context = self._context(being, run, {value.ref for value in given.values() if isinstance(value, Ref)})
+        context = run.context(being.seen_by(value.ref for value in given.values() if isinstance(value, Ref)))
         values: dict[str, JsonValue] = {}
         for name, value in given.items():
             found = resolve(value.ref, context) if isinstance(value, Ref) else value
@@ -228,15 +228,8 @@ class Decider:
         return values
 
     def _ask(self, being: Being, run: Enrolment, condition: Condition) -> Evaluation:
-        question = self._stage.question(condition, lambda: run.context(being.profile()))
+        question = self._stage.question(condition, lambda refs: run.context(being.seen_by(refs)))
         return being.ask(question, self._world.now)
-
-    @staticmethod
-    def _context(being: Being, run: Enrolment, refs: set[str]) -> Context:
-        parsed = [found for ref in refs if (found := parse_ref(ref)) is not None and found.root == "profile"]
-        if not parsed:
-            return run.context({})
-        return run.context(being.profile(computed=any(ref.path[0] == "computed" for ref in parsed)))
 
     def _tell(self, run: Enrolment, kind: str, step: Step, visit: int, outcome: dict[str, Any], seen: dict[str, Any]) -> None:
         self._teller.line(run, self._world.now, kind, step.id, visit, outcome, seen)

@@ -13,7 +13,7 @@ from journeys.simulation.being import Being
 from journeys.simulation.enrolment import Enrolment
 from journeys.simulation.facts import Body, Moment
 from journeys.simulation.listening import exits_of, goal_of
-from journeys.simulation.stage import Stage
+from journeys.simulation.stage import Context, Stage
 
 LONGEST_KEY = 256
 
@@ -41,9 +41,12 @@ class Doors:
 
         `running`: ids of those that ran before what happened now; those that run where left out.
         """
-        context = {"entry": entry, "event": entry, "profile": being.profile(computed=False), "results": {}}
+
+        def sees(refs: Iterable[str]) -> Context:
+            return {"entry": entry, "event": entry, "profile": being.seen_by(refs), "results": {}}
+
         if not key and journey.entry.key is not None:
-            found = resolve(journey.entry.key, context)
+            found = resolve(journey.entry.key, sees([journey.entry.key]))
             if found is MISSING:
                 return f"there is no {journey.entry.key}, the entry key"
             key = str(found)
@@ -52,10 +55,9 @@ class Doors:
         past = being.past.setdefault((journey.key, key), [])
         if any(run.entry["id"] == entry["id"] for run in past):
             return None
-        if journey.entry.only_if is not None:
-            asked = {**context, "profile": being.profile()}
-            if not being.ask(self.stage.question(journey.entry.only_if, lambda: asked), when[0]).matches:
-                return "only_if does not hold"
+        only_if = journey.entry.only_if
+        if only_if is not None and not being.ask(self.stage.question(only_if, sees), when[0]).matches:
+            return "only_if does not hold"
         refusal = self._refusal(being, journey, past, when[0], running)
         if refusal is not None:
             return refusal
@@ -66,8 +68,8 @@ class Doors:
         number = len(past) + 1
         identifier = enrolment_id(journey.key, being.id, key, number)
         run = Enrolment(identifier, journey, key, number, entry, when[0], when)
-        run.exits = exits_of(journey, self.stage, context)
-        run.goal = goal_of(journey, self.stage, context, when[0])
+        run.exits = exits_of(journey, self.stage, sees)
+        run.goal = goal_of(journey, self.stage, sees, when[0], being.zone(journey.zone)[0])
         past.append(run)
         return Admitted(run, begins)
 

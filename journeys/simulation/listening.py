@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, tzinfo
 from typing import Literal, assert_never
 
 from pydantic import JsonValue
@@ -25,8 +25,7 @@ from journeys.model import (
     WaitFor,
 )
 from journeys.simulation.facts import Fact, Moment, reached
-from journeys.simulation.stage import Context, Question, Stage
-from journeys.timing import find_zone
+from journeys.simulation.stage import Question, Sees, Stage
 
 ListenerSource = Literal["event", "receipt", "profile", "segment_entered", "segment_left", "condition"]
 
@@ -74,17 +73,17 @@ class Listener:
         return self.question is not None and self.question.concerned(fact.source, fact.name)
 
 
-def exits_of(journey: Journey, stage: Stage, context: Context) -> tuple[Listener, ...]:
+def exits_of(journey: Journey, stage: Stage, sees: Sees) -> tuple[Listener, ...]:
     """The exit rules, fixed on entry."""
     found: list[Listener] = []
     for number, rule in enumerate(journey.exit_when):
         path = f"exit_when[{number}]"
         match rule:
             case OnEvent():
-                passes = stage.passes(rule.where, context)
+                passes = stage.passes(rule.where, sees)
                 found.append(Listener("event", rule.event, path, f"exit: event {rule.event!r}", passes))
             case TraitIs() if rule.op in ("older_than", "newer_than") or isinstance(rule.value, Ref):
-                question = stage.question(rule, lambda: context)
+                question = stage.question(rule, sees)
                 found.append(Listener("condition", "", path, f"exit: condition {path}", question=question))
             case TraitIs():
                 found.append(Listener("profile", "", path, f"exit: trait {rule.trait!r}", trait=rule))
@@ -95,31 +94,31 @@ def exits_of(journey: Journey, stage: Stage, context: Context) -> tuple[Listener
                 key = rule.segment_left
                 found.append(Listener("segment_left", key, path, f"exit: left segment {key!r}"))
             case OnCondition():
-                question = stage.question(rule.if_, lambda: context)
+                question = stage.question(rule.if_, sees)
                 found.append(Listener("condition", "", path, f"exit: condition {path}", question=question))
             case _:
                 assert_never(rule)
     return tuple(found)
 
 
-def goal_of(journey: Journey, stage: Stage, context: Context, entered_at: datetime) -> Listener | None:
-    """The goal, with its term."""
+def goal_of(journey: Journey, stage: Stage, sees: Sees, entered_at: datetime, zone: tzinfo) -> Listener | None:
+    """The goal, with its term on the person's wall clock."""
     goal: Goal | None = journey.goal
     if goal is None:
         return None
     until: datetime | None = None
     if goal.within is not None:
-        until = add(entered_at, goal.within, find_zone(journey.zone) or UTC)
-    return Listener("event", goal.event, goal.on_reached, "goal", stage.passes(goal.where, context), until=until)
+        until = add(entered_at, goal.within, zone)
+    return Listener("event", goal.event, goal.on_reached, "goal", stage.passes(goal.where, sees), until=until)
 
 
-def paths_of(step: WaitFor, stage: Stage, context: Context) -> tuple[Listener, ...]:
+def paths_of(step: WaitFor, stage: Stage, sees: Sees) -> tuple[Listener, ...]:
     """One listener per path, in the paths' order."""
     found: list[Listener] = []
     for path in step.paths:
         match path:
             case EventPath():
-                found.append(Listener("event", path.event, path.id, passes=stage.passes(path.where, context)))
+                found.append(Listener("event", path.event, path.id, passes=stage.passes(path.where, sees)))
             case MessagePath():
                 found.append(Listener("receipt", path.message, path.id, status=path.status))
             case SegmentEnteredPath():
@@ -127,7 +126,7 @@ def paths_of(step: WaitFor, stage: Stage, context: Context) -> tuple[Listener, .
             case SegmentLeftPath():
                 found.append(Listener("segment_left", path.segment_left, path.id))
             case ConditionPath():
-                question = stage.question(path.if_, lambda: context)
+                question = stage.question(path.if_, sees)
                 found.append(Listener("condition", "", path.id, question=question))
             case _:
                 assert_never(path)

@@ -33,20 +33,28 @@ _ORDER = ("bounced", "rejected", "delivered", "opened", "clicked", "replied", "c
 
 
 @dataclass(slots=True, eq=False)
+class Attempt:
+    """A try of a message on one channel; numbers count from 1."""
+
+    number: int
+    position: int
+    channel: str
+    rank: int = -1
+    failed: bool = False
+    had: set[str] = field(default_factory=set)
+    counted: Sent | None = None
+    """What it takes of frequency caps; nothing once it failed."""
+
+
+@dataclass(slots=True, eq=False)
 class Letter:
-    """A logical message: the newest attempt of it."""
+    """A logical message, with the newest attempt of it."""
 
     run: Enrolment
     step: Send
     visit: int
     wish: Wish
-    position: int = -1
-    attempt: int = 0
-    rank: int = -1
-    failed: bool = False
-    had: set[str] = field(default_factory=set)
-    counted: Sent | None = None
-    """What the newest attempt takes of frequency caps; nothing once it failed."""
+    newest: Attempt
 
 
 class World(Protocol):
@@ -75,49 +83,47 @@ class Mail:
 
     def post(self, being: Being, run: Enrolment, step: Send, visit: int, wish: Wish, go: Go) -> None:
         """The first attempt leaves."""
-        letter = Letter(run, step, visit, wish)
+        letter = Letter(run, step, visit, wish, Attempt(1, go.position, go.channel))
         self._newest[run.id, step.id] = letter
-        self._attempt(being, letter, go)
+        self._attempt(being, letter, letter.newest)
 
     def outcome(self, being: Being, outcome: MessageOutcome) -> None:
         """What a script says of the newest message of a step; of one that was not sent, nothing."""
         for run in being.runs_of(outcome.journey or self._stage.under_test.key):
             letter = self._newest.get((run.id, outcome.message))
             if letter is not None:
-                self._receipt(being, letter, outcome.status, outcome.text, outcome.url)
+                self._receipt(being, letter, letter.newest, outcome.status, outcome.text, outcome.url)
                 return
 
-    def _attempt(self, being: Being, letter: Letter, go: Go) -> None:
+    def _attempt(self, being: Being, letter: Letter, attempt: Attempt) -> None:
         now, run = self._world.now, letter.run
-        letter.position, letter.attempt, letter.rank, letter.failed = go.position, letter.attempt + 1, -1, False
-        letter.had.clear()
+        letter.newest = attempt
         if self._counts_caps:
-            letter.counted = Sent(
-                now, go.channel, letter.wish.purpose, letter.wish.message, f"{run.journey.key}/{letter.step.id}"
-            )
-            being.sent.append(letter.counted)
+            what = f"{run.journey.key}/{letter.step.id}"
+            attempt.counted = Sent(now, attempt.channel, letter.wish.purpose, letter.wish.message, what)
+            being.sent.append(attempt.counted)
         self._teller.message(
-            being, run, Posted(now, letter.step.id, letter.visit, letter.wish.template, go.channel, letter.attempt)
+            being, run, Posted(now, letter.step.id, letter.visit, letter.wish.template, attempt.channel, attempt.number)
         )
-        self._receipt(being, letter, "sent", None, None)
-        attempt = letter.attempt
-        for after, response in self._drawn(being, letter, go.channel):
+        self._receipt(being, letter, attempt, "sent", None, None)
+        for after, response in self._drawn(being, letter, attempt):
+            came = partial(self._receipt, being, letter, attempt, response.status, response.text, response.url)
             if after <= now:
-                self._receipt(being, letter, response.status, response.text, response.url)
+                came()
             else:
-                self._world.later(being, after, partial(self._came, being, letter, attempt, response))
+                self._world.later(being, after, came)
         fallback = letter.step.fallback
-        if fallback is not None and not letter.failed and letter.rank < RANKS[fallback.unless]:
-            due = now + fallback.within.longest
+        if fallback is not None and not attempt.failed and attempt.rank < RANKS[fallback.unless]:
+            due = add(now, fallback.within, being.zone(run.journey.zone)[0])
             self._world.later(being, due, partial(self._fall_back, being, letter, attempt))
 
-    def _drawn(self, being: Being, letter: Letter, channel: str) -> Iterator[tuple[datetime, Response]]:
+    def _drawn(self, being: Being, letter: Letter, attempt: Attempt) -> Iterator[tuple[datetime, Response]]:
         """The outcomes that this attempt will have, each with its instant."""
         came: dict[str, datetime] = {"": self._world.now}
-        for position, (takes, response) in enumerate(self._responses(being, letter, channel)):
+        for position, (takes, response) in enumerate(self._responses(being, letter, attempt.channel)):
             if takes not in came or came.keys() & FAILED:
                 continue
-            luck = (self._stage.setting.seed, letter.run.id, letter.step.id, letter.visit, letter.attempt, position)
+            luck = (self._stage.setting.seed, letter.run.id, letter.step.id, letter.visit, attempt.number, position)
             if response.chance < 1 and draw(*luck, "whether") >= response.chance:
                 continue
             at, (first, last) = came[takes], response.after
@@ -136,17 +142,14 @@ class Mail:
             self._ready[id(responses)] = responses, _in_order(responses, scripted=own is not None)
         return self._ready[id(responses)][1]
 
-    def _came(self, being: Being, letter: Letter, attempt: int, response: Response) -> None:
-        if letter.attempt == attempt:
-            self._receipt(being, letter, response.status, response.text, response.url)
-
-    def _receipt(self, being: Being, letter: Letter, status: str, text: str | None, url: str | None) -> None:
-        run, step, channel = letter.run, letter.step.id, letter.wish.channels[letter.position]
+    def _receipt(self, being: Being, letter: Letter, attempt: Attempt, status: str, text: str | None, url: str | None) -> None:
+        """What became of an attempt; of an earlier one it is told too, and moves nothing on."""
+        run, step, channel = letter.run, letter.step.id, attempt.channel
         when = self._world.tick()
-        name = f"{run.id}:{step}:{letter.visit}:{letter.attempt}:{status}"
-        if status in letter.had:
+        name = f"{run.id}:{step}:{letter.visit}:{attempt.number}:{status}"
+        if status in attempt.had:
             name = f"{name}:{when[1]}"
-        letter.had.add(status)
+        attempt.had.add(status)
         properties: dict[str, JsonValue] = {"channel": channel, "message": step}
         if text is not None:
             properties["text"] = text
@@ -154,15 +157,14 @@ class Mail:
             properties["url"] = url
         fact = Fact(name, "receipt", step, status, properties, when, run.id, letter.visit)
         run.receipts.setdefault(step, []).append(fact)
-        letter.rank = max(letter.rank, RANKS[status])
+        attempt.rank = max(attempt.rank, RANKS[status])
         self._take_back(being, letter, channel, status)
         self._world.received(being, run, fact)
         if status in FAILED:
-            letter.failed = True
-            if letter.counted in being.sent:
-                being.sent.remove(letter.counted)
+            attempt.failed = True
+            if attempt.counted in being.sent:
+                being.sent.remove(attempt.counted)
             if letter.step.fallback is not None:
-                attempt = letter.attempt
                 self._world.later(being, when[0], partial(self._fall_back, being, letter, attempt))
 
     def _take_back(self, being: Being, letter: Letter, channel: str, status: str) -> None:
@@ -173,16 +175,16 @@ class Mail:
             purpose = "marketing" if letter.wish.purpose == TRANSACTIONAL else letter.wish.purpose
             being.agree(Consent.model_validate({"channel": channel, "purpose": purpose, "state": "withdrawn"}))
 
-    def _fall_back(self, being: Being, letter: Letter, attempt: int) -> None:
+    def _fall_back(self, being: Being, letter: Letter, attempt: Attempt) -> None:
         fallback = letter.step.fallback
-        if letter.attempt != attempt or letter.run.cancelled or fallback is None:
+        if letter.newest is not attempt or letter.run.cancelled or fallback is None:
             return
-        if not letter.failed and letter.rank >= RANKS[fallback.unless]:
+        if not attempt.failed and attempt.rank >= RANKS[fallback.unless]:
             return
-        wish = replace(letter.wish, position=letter.position + 1)
+        wish = replace(letter.wish, position=attempt.position + 1)
         answer = judge(wish, being, self._world.now)
         if isinstance(answer, Go):
-            self._attempt(being, letter, answer)
+            self._attempt(being, letter, Attempt(attempt.number + 1, answer.position, answer.channel))
         elif isinstance(answer, Later):
             self._world.later(being, answer.until, partial(self._fall_back, being, letter, attempt))
 

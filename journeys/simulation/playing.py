@@ -6,8 +6,6 @@ from functools import partial
 from typing import assert_never
 
 from conditions import EventFact
-from journeys.model import EntryBySchedule, Journey
-from journeys.recurrence import next_occurrence
 from journeys.simulation.agenda import BEGINNING, Rank
 from journeys.simulation.being import Being
 from journeys.simulation.facts import body
@@ -68,8 +66,7 @@ class Player:
             if segment in being.segments:
                 being.segments -= {segment}
                 self._town.member(being, segment, enters=True)
-        for journey in self._town.stage.by_schedule:
-            self._schedule(being, journey, self._town.now)
+        self._town.schedules.follow(being)
 
     def _happen(self, being: Being, happening: AnyHappening, number: int) -> None:
         town = self._town
@@ -96,18 +93,3 @@ class Player:
                     town.enter(being, journey, entry, key=happening.enrol.entry_key)
             case _:
                 assert_never(happening)
-
-    def _schedule(self, being: Being, journey: Journey, after: datetime) -> None:
-        entry = journey.entry
-        assert isinstance(entry, EntryBySchedule)
-        due = next_occurrence(entry.schedule, after, being.zone(journey.zone)[0])
-        if due is not None:
-            self._town.agenda.plan(due, Rank.CHANGE, being, partial(self._due, being, journey))
-
-    def _due(self, being: Being, journey: Journey) -> None:
-        entry, now = journey.entry, self._town.now
-        assert isinstance(entry, EntryBySchedule)
-        if entry.segment in being.segments:
-            name = f"schedule:{journey.key}:{now.astimezone(UTC).isoformat()}"
-            self._town.enter(being, journey, body(name, "schedule", now, {}))
-        self._schedule(being, journey, now)

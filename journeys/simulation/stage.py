@@ -29,6 +29,8 @@ from journeys.timing import zone_of
 from policy import QuietHours
 
 Context = Mapping[str, JsonValue]
+Sees = Callable[[frozenset[str]], Context]
+"""What these references see."""
 
 
 @lru_cache(maxsize=1000)
@@ -86,7 +88,7 @@ class Stage:
     by_schedule: tuple[Journey, ...]
     segments: Mapping[str, Question]
     quiet_hours: QuietHours | None
-    _filters: dict[int, Predicate | None] = field(default_factory=dict)
+    _filters: dict[int, tuple[frozenset[str], Predicate | None]] = field(default_factory=dict)
     _questions: dict[int, Question] = field(default_factory=dict)
 
     @classmethod
@@ -118,17 +120,18 @@ class Stage:
         """Whether one person's entry can hinder another's."""
         return any(journey.entry.caps is not None for journey in self.journeys.values())
 
-    def passes(self, where: Filter | None, context: Context) -> Predicate:
+    def passes(self, where: Filter | None, sees: Sees) -> Predicate:
         """A filter of a definition, its references bound."""
         key = id(where)
         if key not in self._filters:
-            self._filters[key] = None if where is not None and filter_references(where).refs else compile_filter(where)
-        ready = self._filters[key]
+            refs = filter_references(where).refs
+            self._filters[key] = refs, None if refs else compile_filter(where)
+        refs, ready = self._filters[key]
         if ready is not None or where is None:
             return ready or compile_filter(None)
-        return compile_filter(bind_filter(where, resolver(context)))
+        return compile_filter(bind_filter(where, resolver(sees(refs))))
 
-    def question(self, condition: Condition, context: Callable[[], Context]) -> Question:
+    def question(self, condition: Condition, sees: Sees) -> Question:
         """A condition of a definition, its references bound."""
         key = id(condition)
         if key not in self._questions:
@@ -136,4 +139,4 @@ class Stage:
         ready = self._questions[key]
         if not ready.mentions.refs:
             return ready
-        return Question(compile_condition(bind(condition, resolver(context()))), ready.mentions)
+        return Question(compile_condition(bind(condition, resolver(sees(ready.mentions.refs)))), ready.mentions)

@@ -16,6 +16,7 @@ from journeys.simulation.enrolment import Enrolment
 from journeys.simulation.facts import Body, Fact, Moment
 from journeys.simulation.lives import Lives
 from journeys.simulation.mail import Mail
+from journeys.simulation.schedules import Schedules
 from journeys.simulation.stage import Stage
 from journeys.simulation.telling import Teller
 
@@ -28,6 +29,7 @@ class Town:
         self.agenda = Agenda(self._give_up)
         self.mail = Mail(stage, self, teller)
         self.lives = Lives(self.agenda, Decider(stage, self, self.mail, teller), teller)
+        self.schedules = Schedules(self.agenda, stage.by_schedule, self.enter)
         self._doors = doors
         self._teller = teller
 
@@ -65,8 +67,10 @@ class Town:
 
     def change(self, being: Being, traits: Mapping[str, JsonValue], identifier: str) -> None:
         """Traits change."""
-        when = self.tick()
+        when, lived = self.tick(), being.traits.get("timezone")
         being.change(traits)
+        if being.traits.get("timezone") != lived:
+            self.schedules.follow(being)
         self._tell(being, Fact(identifier, "profile", "", "profile.changed", being.traits, when))
 
     def member(self, being: Being, segment: str, *, enters: bool) -> None:
@@ -140,7 +144,7 @@ class Town:
         return [
             journey
             for journey in self.stage.by_event.get(fact.name, ())
-            if isinstance(journey.entry, EntryByEvent) and self.stage.passes(journey.entry.where, {})(fact.properties)
+            if isinstance(journey.entry, EntryByEvent) and self.stage.passes(journey.entry.where, lambda _: {})(fact.properties)
         ]
 
     def _memberships(self, being: Being, fact: Fact) -> list[Fact]:

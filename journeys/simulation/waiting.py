@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from journeys.model import DateRef, Until, Wait, WaitFor
 from journeys.outcome import Match, Outcome, PastDue, Waiting
-from journeys.refs import MISSING, parse_ref, resolve
+from journeys.refs import MISSING, resolve
 from journeys.simulation.being import Being
 from journeys.simulation.circles import CONDITION_MET
 from journeys.simulation.enrolment import Enrolment, Pending
@@ -22,10 +22,7 @@ def anchor(until: Until | None, being: Being, run: Enrolment, zone: ZoneInfo, se
     """The date that `until` leads to; None where there is none. It is seen."""
     if not isinstance(until, DateRef):
         return parse_anchor(until, zone) if until is not None else None
-    parsed = parse_ref(until.ref)
-    profile = parsed is not None and parsed.root == "profile"
-    context = run.context(being.profile(computed=parsed is not None and parsed.path[0] == "computed") if profile else {})
-    found = resolve(until.ref, context)
+    found = resolve(until.ref, run.context(being.seen_by([until.ref])))
     seen[until.ref] = None if found is MISSING else found
     return None if found is MISSING else parse_anchor(found, zone)  # type: ignore[arg-type]
 
@@ -51,8 +48,7 @@ class Waits:
         """Waiting, with a listener per path, unless what it waits for has happened."""
         now = when[0]
         deadline, seen = self._times_out(being, run, step, now)
-        context = run.context(being.profile(computed=False))
-        listeners = paths_of(step, self._stage, context)
+        listeners = paths_of(step, self._stage, lambda refs: run.context(being.seen_by(refs)))
         until = {"until": deadline} if deadline is not None else {}
         self._teller.line(run, now, "waiting", step.id, visit, until, seen)
         hit = self._missed(being, run, step, listeners, now)

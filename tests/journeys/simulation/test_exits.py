@@ -1,10 +1,12 @@
 """Exits and goals interrupt whatever somebody waits for; entries keep the journey's rules."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from conditions import parse_condition
+from conditions.computed import ComputedDraft, ComputedTrait
 from journeys.moving import MOST_ROUNDS
 from journeys.simulation import Setting, simulate
 from tests.journeys.simulation.support import (
@@ -25,6 +27,7 @@ from tests.journeys.simulation.support import (
 )
 
 LONG = wait("w", **{"for": "P60D"})
+NICKNAME = ComputedDraft.model_validate({"event": "Named", "take": "last", "property": "name"})
 SETTING = Setting(segments={"buyers": parse_condition({"event": "Bought", "within": "P10D"})})
 
 
@@ -48,6 +51,23 @@ def test_an_exit_rule_ends_a_wait_at_once(rule: dict[str, Any], happening: dict[
     life = live(journey(LONG, send("s"), exit_when=[rule]), happening, who=person(dog="rex"), setting=SETTING)
     assert ended(life) == (reason or ("completed", 60 * DAY))
     assert bool(sent(life)) is (reason is None)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"if": {"value": {"ref": "profile.computed.nickname"}, "eq": "rex"}},
+        {"trait": "dog", "eq": {"ref": "profile.computed.nickname"}},
+        {"event": "Called", "where": {"property": "called", "eq": {"ref": "profile.computed.nickname"}}},
+    ],
+)
+def test_an_exit_rule_sees_computed_traits(rule: dict[str, Any]) -> None:
+    setting = Setting(computed={"nickname": ComputedTrait("nickname", NICKNAME)})
+    who = person(dog="rex", events=[{"at": START - DAY, "event": "Named", "properties": {"name": "rex"}}])
+    called = event(HOUR, "Called", called="rex")
+    life = live(journey(wait("m", **{"for": "P1D"}), exit_when=[rule]), called, who=who, setting=setting)
+    assert life.end is not None
+    assert life.end.reason.startswith("exit: ")
 
 
 def test_an_exit_wins_over_a_wait_for_the_same_event() -> None:
@@ -74,6 +94,14 @@ def test_what_the_journey_itself_writes_can_end_it_before_its_next_step() -> Non
     life = live(journey(mark, send("s"), exit_when=[{"trait": "done", "eq": True}]))
     assert ended(life) == ("exit: trait 'done'", 0 * DAY)
     assert sent(life) == []
+
+
+def test_the_term_of_a_goal_is_counted_in_days_of_the_person() -> None:
+    goal = {"event": "Bought", "within": "P30D"}
+    there = person(timezone="America/New_York")
+    for after, reached in ((30 * DAY - HOUR, True), (30 * DAY - HOUR / 2, False)):
+        life = live(journey(LONG, goal=goal), event(after, "Bought"), who=there)
+        assert (life.runs[0].goal_at is not None) is reached
 
 
 @pytest.mark.parametrize(("on_reached", "end"), [("continue", ("completed", 60 * DAY)), ("exit", ("goal", DAY))])
@@ -147,6 +175,34 @@ def test_a_schedule_lets_members_in_at_the_local_time_of_each() -> None:
     life = live(under_test, who=person(timezone="America/New_York", segments=["vip"]), days=9)
     # The clocks change in between.
     assert [run.entered_at - START for run in life.runs] == [28 * HOUR, 28 * HOUR + 7 * DAY - HOUR]
+    assert life.runs[0].lines[0].seen == {
+        "id": "2026-03-03T09:00:ann",
+        "event": "journey.scheduled",
+        "timestamp": "2026-03-03T14:00:00+00:00",
+        "properties": {},
+    }
+
+
+def _daily(*happenings: dict[str, Any], zone: str, days: float = 1.5) -> list[timedelta]:
+    """When somebody enters who lives in a zone at first, after START, by a schedule at nine every day."""
+    schedule = {"rrule": "FREQ=DAILY", "starts": "2026-03-03", "at": "09:00"}
+    under_test = journey(send("s"), entry={"schedule": schedule, "segment": "vip", "reentry": "always"})
+    life = live(under_test, *happenings, who=person(timezone=zone, segments=["vip"]), days=days)
+    return [run.entered_at - START for run in life.runs]
+
+
+def test_who_moves_to_another_zone_enters_an_occurrence_once_where_they_are() -> None:
+    tokyo, berlin = 14 * HOUR, 22 * HOUR
+    assert _daily(zone="Asia/Tokyo") == [tokyo]
+    assert _daily(traits(tokyo - HOUR, timezone="Europe/Berlin"), zone="Asia/Tokyo") == [berlin]
+    assert _daily(traits(tokyo + HOUR, timezone="Europe/Berlin"), zone="Asia/Tokyo") == [tokyo]
+    assert _daily(traits(tokyo + HOUR, timezone="Asia/Tokyo"), zone="Europe/Berlin") == []
+
+
+def test_an_occurrence_at_the_very_start_counts() -> None:
+    schedule = {"rrule": "FREQ=WEEKLY;BYDAY=MO", "starts": "2026-03-01", "at": "10:00"}
+    under_test = journey(send("s"), entry={"schedule": schedule, "segment": "vip"})
+    assert sent(live(under_test, who=person(segments=["vip"]), begins=START, days=6)) == [("s", 0 * DAY)]
 
 
 def test_another_journey_can_be_waited_for_and_its_end_is_known() -> None:

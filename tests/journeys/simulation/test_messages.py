@@ -105,6 +105,28 @@ def test_the_next_channel_is_tried_when_the_first_did_not_get_far_enough_in_time
     assert _channels(live(journey(step), who=who)) == [("whatsapp", 0 * HOUR)]
 
 
+def test_what_becomes_of_an_earlier_channel_after_the_fallback_meets_a_wait_and_moves_nothing_on() -> None:
+    step = send("s", channels=ALL, fallback={"unless": "opened", "within": "PT1H"})
+    opened = {"id": "o", "message": "s", "status": "opened", "steps": [send("thanks")]}
+    waits = {"id": "w", "type": "wait_for", "paths": [opened], "timeout": {"after": "P1D"}}
+    late = {"whatsapp": [{"status": "opened", "after": ["PT90M", "PT90M"]}], "sms": [], "email": []}
+    life = live(journey(step, waits), who=person(channels=ALL), behaviour=late)
+    assert sent(life) == [("s", 0 * HOUR), ("s", HOUR), ("thanks", 1.5 * HOUR), ("s", 2 * HOUR)]
+    met = next(line for line in life.lines if line.kind == "wait met")
+    assert met.seen["properties"] == {"channel": "whatsapp", "message": "s"}
+
+
+def test_a_fallback_counts_months_and_days_on_the_persons_wall_clock() -> None:
+    step = send("s", channels=ALL, fallback={"unless": "delivered", "within": "P1M"})
+    nothing = {"whatsapp": [], "sms": [{"status": "delivered"}]}
+    life = live(journey(step), who=person(channels=ALL, timezone="Europe/Berlin"), behaviour=nothing)
+    assert _channels(life) == [("whatsapp", 0 * DAY), ("sms", 31 * DAY - HOUR)]
+    april = live(
+        journey(wait("w", **{"for": "P30D"}), step), who=person(channels=ALL, timezone="Europe/Berlin"), behaviour=nothing
+    )
+    assert _channels(april) == [("whatsapp", 30 * DAY - HOUR), ("sms", 60 * DAY - HOUR)]
+
+
 def test_without_a_fallback_a_bounce_is_the_end_of_it_and_the_address_gets_no_more() -> None:
     steps = (send("a", channels=["email", "sms"]), wait("w", **{"for": "P1D"}), send("b"))
     life = live(journey(*steps), who=person(channels=ALL), behaviour={"email": [{"status": "bounced"}]})

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from conditions.computed import ComputedDraft, ComputedTrait
 from journeys import draw
 from journeys.simulation import Setting
 from tests.journeys.simulation.support import (
@@ -84,8 +85,6 @@ def test_a_wait_follows_its_date_while_somebody_waits() -> None:
 
 
 def test_a_timeout_follows_a_computed_date_when_an_event_moves_it() -> None:
-    from conditions.computed import ComputedDraft, ComputedTrait  # noqa: PLC0415  only here
-
     draft = ComputedDraft.model_validate({"event": "Bought", "take": "last", "add": "P30D"})
     setting = Setting(computed={"empty": ComputedTrait("empty", draft)})
     step = {
@@ -171,6 +170,22 @@ def test_a_condition_is_met_on_arrival_by_a_change_or_by_time_alone() -> None:
     assert sent(live(journey(waits_for(plan)), traits(DAY, plan="silver"), traits(2 * DAY, plan="gold"))) == [("s", 2 * DAY)]
     older = {"trait": "born", "older_than": "P1Y"}
     assert sent(live(journey(waits_for(older)), who=person(born="2025-04-01T10:00:00Z"))) == [("s", 30 * DAY)]
+
+
+def test_the_filter_of_a_wait_sees_computed_traits() -> None:
+    draft = ComputedDraft.model_validate({"event": "Named", "take": "last", "property": "name"})
+    setting = Setting(computed={"nickname": ComputedTrait("nickname", draft)})
+    where = {"property": "called", "eq": {"ref": "profile.computed.nickname"}}
+    step = {"id": "w", "type": "wait_for", "paths": [{"id": "p", "event": "Called", "where": where, "steps": [send("s")]}]}
+    who = person(events=[{"at": START - DAY, "event": "Named", "properties": {"name": "rex"}}])
+    assert sent(live(journey(step), event(DAY, "Called", called="rex"), who=who, setting=setting)) == [("s", DAY)]
+
+
+def test_days_of_a_wait_follow_somebody_from_where_no_clock_changes_to_where_one_does() -> None:
+    life = live(
+        journey(wait("w", **{"for": "P30D"}), send("s")), traits(DAY, timezone="Europe/Berlin"), who=person(timezone="Asia/Tokyo")
+    )
+    assert sent(life) == [("s", 30 * DAY - HOUR)]
 
 
 def test_a_segment_ends_a_wait_when_somebody_enters_or_leaves_it() -> None:
