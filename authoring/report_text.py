@@ -98,11 +98,15 @@ def _differences(difference: Difference) -> Iterator[str]:
     for name, change in totals.items():
         if change is not None:
             yield f"  {name}: {change.before} → {change.after}"
+    for reason, change in difference.refused.items():
+        yield f"  did not enter, {reason}: {change.before} → {change.after}"
     for reason, change in difference.ended.items():
         yield f"  ended {reason}: {change.before} → {change.after}"
     for step, changes in difference.steps.items():
         told = ", ".join(f"{name} {change.before} → {change.after}" for name, change in changes.items())
         yield f"  step {step}: {told}"
+    for channel, change in difference.channels.items():
+        yield f"  messages by {channel}: {change.before} → {change.after}"
     for template, message in difference.messages.items():
         whom = [_people(message.more, "more"), _people(message.fewer, "fewer")]
         yield f"  messages {template}: {message.before} → {message.after}; {', '.join(each for each in whom if each)}"

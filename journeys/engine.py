@@ -21,7 +21,7 @@ from journeys.model import (
     Wait,
     WaitFor,
 )
-from journeys.moving import COMPLETED, finish, follow, move, step_of
+from journeys.moving import COMPLETED, finish, move, step_of
 from journeys.outcome import (
     Chose,
     Deferred,
@@ -57,9 +57,32 @@ class Finish:
 Effect = Perform | Finish
 
 
-def start(journey: Journey) -> Cursor:
-    """The cursor of somebody who enters."""
-    return move(journey, Cursor(), journey.index.first)
+@dataclass(frozen=True, slots=True)
+class _Go:
+    """An outcome leads to a step (None: to the journey's end); `event_id` is what woke the path."""
+
+    target: str | None
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """An outcome ends the journey."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Stay:
+    """An outcome only says how long to wait."""
+
+
+_Turn = _Go | _End | _Stay
+
+
+def start(journey: Journey, passed: list[str] | None = None) -> Cursor:
+    """The cursor of somebody who enters. Steps on the way that need nobody's answer are added to `passed`."""
+    return move(journey, Cursor(), journey.index.first, passed=passed)
 
 
 def resume(journey: Journey, cursor: Cursor, step: str | None, offset: int) -> Cursor:
@@ -89,8 +112,14 @@ def plan(journey: Journey, cursor: Cursor) -> Effect:
     return Perform(cursor.step, cursor.visit)
 
 
-def advance(journey: Journey, cursor: Cursor, outcome: Outcome, now: datetime) -> Cursor:  # noqa: ARG001  no step tells time yet
-    """The cursor after an outcome that came at `now`.
+def advance(
+    journey: Journey,
+    cursor: Cursor,
+    outcome: Outcome,
+    now: datetime,  # noqa: ARG001  no step tells time yet
+    passed: list[str] | None = None,
+) -> Cursor:
+    """The cursor after an outcome that came at `now`. Steps on the way that need nobody's answer are added to `passed`.
 
     An outcome that only says how long to wait (Sleep, Deferred, Waiting without a match) leaves the cursor where it is, as does
     Woke after a deferral: then the service is asked again. A finished cursor stays finished, whatever comes late.
@@ -101,107 +130,117 @@ def advance(journey: Journey, cursor: Cursor, outcome: Outcome, now: datetime) -
     if isinstance(outcome, Ended):
         return finish(cursor, outcome.reason)
     if isinstance(outcome, Moved):
-        return move(journey, cursor, outcome.target)
+        return move(journey, cursor, outcome.target, passed=passed)
     if isinstance(outcome, Deferred):
         return cursor
     step = step_of(journey, cursor.step)
     turn = _TURNS.get(type(step))
-    after = None if turn is None else turn(journey, cursor, step, outcome)
-    if after is None:
-        raise OutcomeMismatch(step.id, outcome.kind, getattr(outcome, "path", ""))
-    return after
+    match None if turn is None else turn(journey, step, outcome):
+        case _Go(target, event_id):
+            return move(journey, cursor, target, event_id, passed)
+        case _End(reason):
+            return finish(cursor, reason)
+        case _Stay():
+            return cursor
+        case None:
+            raise OutcomeMismatch(step.id, outcome.kind, getattr(outcome, "path", ""))
 
 
-def _acted(journey: Journey, cursor: Cursor, step: Step, outcome: Outcome) -> Cursor | None:
+def _behind(journey: Journey, step: Step) -> _Go:
+    """To what comes after a step."""
+    return _Go(journey.index.places[step.id].successor)
+
+
+def _acted(journey: Journey, step: Step, outcome: Outcome) -> _Turn | None:
     match outcome:
         case Done():
-            return follow(journey, cursor, step)
+            return _behind(journey, step)
         case Woke():
-            return cursor
+            return _Stay()
         case _:
             return None
 
 
-def _waited(journey: Journey, cursor: Cursor, step: Step, outcome: Outcome) -> Cursor | None:
+def _waited(journey: Journey, step: Step, outcome: Outcome) -> _Turn | None:
     match outcome:
         case Done() | Woke():
-            return follow(journey, cursor, step)
+            return _behind(journey, step)
         case Sleep():
-            return cursor
+            return _Stay()
         case PastDue(action="continue"):
-            return follow(journey, cursor, step)
+            return _behind(journey, step)
         case PastDue(action="exit"):
-            return finish(cursor, "past_due")
+            return _End("past_due")
         case PastDue(target=None):
             raise OutcomeMismatch(step.id, outcome.kind, "goto without a target")
         case PastDue():
-            return move(journey, cursor, outcome.target)
+            return _Go(outcome.target)
         case _:
             return None
 
 
-def _awaited(journey: Journey, cursor: Cursor, step: WaitFor, outcome: Outcome) -> Cursor | None:
+def _awaited(journey: Journey, step: WaitFor, outcome: Outcome) -> _Turn | None:
     match outcome:
         case Waiting(matched=None):
-            return cursor
+            return _Stay()
         case Waiting(matched=Match() as match):
-            return _matched(journey, cursor, step, match)
+            return _matched(journey, step, match)
         case Matched():
-            return _matched(journey, cursor, step, outcome)
+            return _matched(journey, step, outcome)
         case TimedOut() | Done() if step.timeout is not None:
-            return move(journey, cursor, journey.index.enter(step.timeout.steps, step.id))
+            return _Go(journey.index.enter(step.timeout.steps, step.id))
         case _:
             return None
 
 
-def _matched(journey: Journey, cursor: Cursor, step: WaitFor, match: Match | Matched) -> Cursor:
+def _matched(journey: Journey, step: WaitFor, match: Match | Matched) -> _Go:
     for path in step.paths:
         if path.id == match.path:
-            return move(journey, cursor, journey.index.enter(path.steps, step.id), match.event_id)
+            return _Go(journey.index.enter(path.steps, step.id), match.event_id)
     raise OutcomeMismatch(step.id, "waiting" if isinstance(match, Match) else match.kind, f"no path {match.path!r}")
 
 
-def _answered(journey: Journey, cursor: Cursor, step: Call | StartJourney, outcome: Outcome) -> Cursor | None:
+def _answered(journey: Journey, step: Call | StartJourney, outcome: Outcome) -> _Turn | None:
     match outcome:
         case Waiting(matched=None) | Woke():
-            return cursor
+            return _Stay()
         case Done() if isinstance(step, StartJourney):
-            return follow(journey, cursor, step)
+            return _behind(journey, step)
         case Waiting(matched=Match(path=path)) | Matched(path=path):
             pass
         case _:
             return None
     match step, path:
         case (Call(), "ok") | (StartJourney(), "ended"):
-            return follow(journey, cursor, step)
+            return _behind(journey, step)
         case (Call(), "failed"):
-            return move(journey, cursor, journey.index.enter(step.on_failure, step.id))
+            return _Go(journey.index.enter(step.on_failure, step.id))
         case _:
             raise OutcomeMismatch(step.id, outcome.kind, f"no path {path!r}")
 
 
-def _chose(journey: Journey, cursor: Cursor, step: Branch | Split, outcome: Outcome) -> Cursor | None:
+def _chose(journey: Journey, step: Branch | Split, outcome: Outcome) -> _Turn | None:
     if not isinstance(outcome, Chose):
         return None
     for path in step.paths:
         if path.id == outcome.path:
-            return move(journey, cursor, journey.index.enter(path.steps, step.id))
+            return _Go(journey.index.enter(path.steps, step.id))
     if isinstance(step, Branch) and outcome.path == "otherwise":
-        return move(journey, cursor, journey.index.enter(step.otherwise, step.id))
+        return _Go(journey.index.enter(step.otherwise, step.id))
     raise OutcomeMismatch(step.id, outcome.kind, f"no path {outcome.path!r}")
 
 
-def _repeated(journey: Journey, cursor: Cursor, step: Repeat, outcome: Outcome) -> Cursor | None:
+def _repeated(journey: Journey, step: Repeat, outcome: Outcome) -> _Turn | None:
     match outcome:
         case Chose(path="again"):
-            return move(journey, cursor, journey.index.enter(step.steps, step.id))
+            return _Go(journey.index.enter(step.steps, step.id))
         case Chose(path="done"):
-            return follow(journey, cursor, step)
+            return _behind(journey, step)
         case _:
             return None
 
 
-_TURNS: Mapping[type[Step], Callable[[Journey, Cursor, Any, Outcome], Cursor | None]] = {
+_TURNS: Mapping[type[Step], Callable[[Journey, Any, Outcome], _Turn | None]] = {
     Send: _acted,
     UpdateProfile: _acted,
     EmitEvent: _acted,
@@ -213,4 +252,4 @@ _TURNS: Mapping[type[Step], Callable[[Journey, Cursor, Any, Outcome], Cursor | N
     Split: _chose,
     Repeat: _repeated,
 }
-"""By the type of the step: the cursor after an outcome; None where the outcome cannot come from such a step."""
+"""By the type of the step: where an outcome leads; None where the outcome cannot come from such a step."""

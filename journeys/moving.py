@@ -17,15 +17,12 @@ AT_ONCE = timedelta(seconds=2)
 """Real time in which a condition that holds on arrival is noticed."""
 
 
-def follow(journey: Journey, cursor: Cursor, step: Step) -> Cursor:
-    """Goes to what comes after a step."""
-    return move(journey, cursor, journey.index.places[step.id].successor)
-
-
-def move(journey: Journey, cursor: Cursor, target: str | None, event_id: str | None = None) -> Cursor:
+def move(
+    journey: Journey, cursor: Cursor, target: str | None, event_id: str | None = None, passed: list[str] | None = None
+) -> Cursor:
     """Goes to a step, through every step that needs nobody's answer, and counts rounds and visits. None: to the journey's end.
 
-    `event_id` is what woke the path; None where none did.
+    `event_id` is what woke the path; None where none did. The steps gone through are added to `passed`.
     """
     index = journey.index
     came_from, event_id = cursor.step, cursor.event_id if event_id is None else event_id
@@ -46,12 +43,16 @@ def move(journey: Journey, cursor: Cursor, target: str | None, event_id: str | N
         came_from = target
         match step:
             case Exit():
+                _pass(target, passed)
                 return finish(cursor, step.reason, event_id)
             case Jump():
+                _pass(target, passed)
                 target = step.goto
             case Repeat() if step.max is not None and loops[target] >= step.max:
+                _pass(target, passed)
                 target = index.places[target].successor
             case Repeat(until=None):
+                _pass(target, passed)
                 target = index.enter(step.steps, step.id)
             case _:
                 visits = cursor.visits
@@ -59,6 +60,11 @@ def move(journey: Journey, cursor: Cursor, target: str | None, event_id: str | N
                     visits = {**visits, target: visits.get(target, 0) + 1}
                 return Cursor(step=target, visits=visits, loops=loops, offset=cursor.offset, event_id=event_id)
     return finish(cursor, COMPLETED, event_id)
+
+
+def _pass(step: str, passed: list[str] | None) -> None:
+    if passed is not None:
+        passed.append(step)
 
 
 def finish(cursor: Cursor, reason: str, event_id: str | None = None) -> Cursor:

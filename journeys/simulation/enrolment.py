@@ -51,6 +51,8 @@ class Enrolment:
     entered_at: datetime
     since: Moment
     cursor: Cursor = field(init=False)
+    passed: list[str] = field(default_factory=list)
+    """Steps gone through without asking anybody, until they are told."""
     left: Moment = field(init=False)
     """When the last step was left: what happens from then on happens at the next one."""
     pending: Pending | None = None
@@ -81,7 +83,7 @@ class Enrolment:
     """The journey that it started last and waits for."""
 
     def __post_init__(self) -> None:
-        self.cursor = start(self.journey)
+        self.cursor = start(self.journey, self.passed)
         self.left = self.since
 
     @property

@@ -37,6 +37,7 @@ class Lives:
     def begin(self, being: Being, run: Enrolment) -> None:
         """The first step comes."""
         run.begun = True
+        self._passed(run)
         self._drive(being, run)
 
     def look_back(self, being: Being, run: Enrolment) -> None:
@@ -161,7 +162,7 @@ class Lives:
                 return
             run.rests.passed(step, self.now, outcome, run.events)
             run.left = max(run.left, self._agenda.tick())
-            run.cursor = advance(run.journey, run.cursor, outcome, self.now)
+            self._advance(run, outcome)
 
     def _park(self, being: Being, run: Enrolment, pending: Pending) -> None:
         if not run.running:
@@ -217,9 +218,18 @@ class Lives:
         run.rests.left(step, pending.entered_at, pending.until, met_at)
         run.unpark((min(pending.until or self.now, self.now), 0))
         event_id = run.cursor.event_id
-        run.cursor = advance(run.journey, run.cursor, outcome, self.now)
+        self._advance(run, outcome)
         assert isinstance(step, WaitFor) or run.cursor.event_id == event_id
         self._agenda.then(being, partial(self._drive, being, run))
+
+    def _advance(self, run: Enrolment, outcome: Outcome) -> None:
+        run.cursor = advance(run.journey, run.cursor, outcome, self.now, run.passed)
+        self._passed(run)
+
+    def _passed(self, run: Enrolment) -> None:
+        for step in run.passed:
+            self._teller.passed(run, step)
+        run.passed.clear()
 
     def _interrupt(self, being: Being, run: Enrolment, listener: Listener, fact: Fact | None) -> None:
         if listener is not run.goal:

@@ -91,9 +91,13 @@ class Difference(Shape):
     entered: Change | None = None
     goal_reached: Change | None = None
     held_out: Change | None = None
+    refused: dict[str, Change] = Field(default_factory=dict)
+    """Reason to times."""
     ended: dict[str, Change] = Field(default_factory=dict)
     steps: dict[str, dict[str, Change]] = Field(default_factory=dict)
-    """Step to `entered`, `waiting`, `sent`, `skipped` and `path ID`."""
+    """Step to `entered`, `waiting`, `sent`, `skipped: REASON`, `put off: REASON`, `past due: POLICY` and `path ID`."""
+    channels: dict[str, Change] = Field(default_factory=dict)
+    """Channel to messages."""
     messages: dict[str, MessageChange] = Field(default_factory=dict)
     """By template."""
 
@@ -110,8 +114,10 @@ def compare(before: Report, after: Report) -> Difference:
         entered=totals.get("entered"),
         goal_reached=totals.get("goal_reached"),
         held_out=totals.get("held_out"),
+        refused=_changes(before.refused, after.refused),
         ended=_changes(before.ended, after.ended),
         steps=steps,
+        channels=_changes(before.channels, after.channels),
         messages=_messages(before, after),
     )
 
@@ -121,8 +127,9 @@ def _totals(report: Report) -> dict[str, int]:
 
 
 def _numbers(step: StepReport) -> dict[str, int]:
-    numbers = {"entered": step.entered, "waiting": step.waiting, "sent": step.sent, "skipped": sum(step.skipped.values())}
-    return numbers | {f"path {path}": count for path, count in step.paths.items()}
+    numbers = {"entered": step.entered, "waiting": step.waiting, "sent": step.sent}
+    kinds = {"skipped: ": step.skipped, "put off: ": step.deferred, "past due: ": step.past_due, "path ": step.paths}
+    return numbers | {f"{kind}{name}": count for kind, counts in kinds.items() for name, count in counts.items()}
 
 
 def _changes(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, Change]:

@@ -32,6 +32,8 @@ class Teller(Protocol):
         self, run: Enrolment, at: datetime, kind: str, step: str | None, visit: int, outcome: dict[str, Any], seen: dict[str, Any]
     ) -> None: ...
 
+    def passed(self, run: Enrolment, step: str) -> None: ...
+
     def message(self, being: Being, run: Enrolment, posted: Posted) -> None: ...
 
     def refused(self, being: Being, journey: str, at: datetime, reason: str) -> None: ...
@@ -57,6 +59,9 @@ class Tale:
         if kind == "followed":
             _amend(lines, line)
         lines.append(line)
+
+    def passed(self, run: Enrolment, step: str) -> None:
+        """Nothing is decided at an `exit`, a `goto` or a repetition without condition: as in the real story."""
 
     def message(self, being: Being, run: Enrolment, posted: Posted) -> None:  # noqa: ARG002  there is one person
         message = Message.model_validate(
@@ -164,6 +169,10 @@ class Tally:
                 self.goals += 1
             case _:
                 pass
+
+    def passed(self, run: Enrolment, step: str) -> None:
+        if run.journey.key == self.journey:
+            self.visits[step] += 1
 
     def message(self, being: Being, run: Enrolment, posted: Posted) -> None:
         if run.journey.key != self.journey:

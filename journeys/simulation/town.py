@@ -129,23 +129,26 @@ class Town:
             self._announce(being, each)
 
     def _announce(self, being: Being, fact: Fact) -> None:
-        entries = self._entries(fact)
+        entries = self._entries(being, fact)
         running = {run.id for run in being.enrolments if run.running} if entries else ()
         for run in list(being.enrolments):
             self.lives.offer(being, run, fact)
         for journey in entries:
             self.enter(being, journey, fact.body, running=running)
 
-    def _entries(self, fact: Fact) -> Sequence[Journey]:
+    def _entries(self, being: Being, fact: Fact) -> Sequence[Journey]:
         if fact.source == "segment_entered":
             return self.stage.by_segment.get(fact.name, ())
         if fact.source != "event":
             return ()
-        return [
-            journey
-            for journey in self.stage.by_event.get(fact.name, ())
-            if isinstance(journey.entry, EntryByEvent) and self.stage.passes(journey.entry.where, lambda _: {})(fact.properties)
-        ]
+        found: list[Journey] = []
+        for journey in self.stage.by_event.get(fact.name, ()):
+            assert isinstance(journey.entry, EntryByEvent)
+            if self.stage.passes(journey.entry.where, lambda _: {})(fact.properties):
+                found.append(journey)
+            else:
+                self._teller.refused(being, journey.key, self.now, "the event does not pass the entry's 'where'")
+        return found
 
     def _memberships(self, being: Being, fact: Fact) -> list[Fact]:
         """What a fact changes in the memberships that the setting defines."""

@@ -86,3 +86,37 @@ def test_a_backtest_takes_what_was_before_the_period_as_past_and_lets_in_by_the_
     ]
     report = backtest(under_test, scripts, Setting(), START, UNTIL)
     assert (report.people, report.entered, report.refused) == (6, 3, {})
+
+
+def test_steps_that_nobody_is_asked_at_are_counted_as_they_are_passed() -> None:
+    again = {"id": "r", "type": "repeat", "max": 3, "steps": [wait("w", **{"for": "P1D"})]}
+    paths = [{"id": "p", "if": {"trait": "plan", "eq": "gold"}, "steps": [{"id": "over", "type": "exit", "reason": "gold"}]}]
+    branch = {"id": "b", "type": "branch", "paths": paths, "otherwise": [{"id": "on", "type": "goto", "goto": "end"}]}
+    gold = Script.model_validate({"person": person(plan="gold") | {"id": "g"}, "happenings": [event(DAY, "Begun")]})
+    report = simulate_population(journey(again, branch, send("never"), send("end")), [*people(3), gold], Setting(), UNTIL)
+    entered = {step.step: step.entered for step in report.steps}
+    assert entered == {"r": 16, "w": 12, "b": 4, "over": 1, "on": 3, "end": 3}
+    assert report.ended == {"gold": 1, "completed": 3}
+
+
+def test_whom_the_entrys_filter_does_not_let_in_is_counted_among_the_refusals() -> None:
+    under_test = journey(send("s"), entry={"event": "Begun", "where": {"property": "kind", "eq": "new"}})
+    report = simulate_population(under_test, people(3), Setting(), UNTIL)
+    assert (report.entered, report.refused) == (0, {"the event does not pass the entry's 'where'": 3})
+
+
+def test_the_difference_of_two_versions_names_channels_reasons_and_refusals() -> None:
+    unwilling = [person(consents=(), channels=["sms", "email"]) | {"id": f"u{number}"} for number in range(3)]
+    scripts = [Script.model_validate({"person": each, "happenings": [event(0 * DAY, "Begun")]}) for each in unwilling]
+    first, second = journey(send("s")), journey(send("s", purpose="transactional"))
+    by_sms = journey(send("s", purpose="transactional", channels=["sms"]))
+    nobody = journey(send("s"), entry={"event": "Begun", "only_if": {"trait": "plan", "eq": "gold"}})
+    skipped, mailed, texted, refused = (
+        simulate_population(each, scripts, Setting(), UNTIL) for each in (first, second, by_sms, nobody)
+    )
+    assert compare(skipped, mailed).steps["s"]["skipped: no_consent"].model_dump() == {"before": 3, "after": 0}
+    assert {name: (each.before, each.after) for name, each in compare(mailed, texted).channels.items()} == {
+        "email": (3, 0),
+        "sms": (0, 3),
+    }
+    assert compare(skipped, refused).refused["only_if does not hold"].after == 3
