@@ -51,6 +51,11 @@ class Duration:
         return self.months < 0 or self.days < 0 or self.seconds < 0
 
     @property
+    def counts_days(self) -> bool:
+        """Whether a part of it moves on the wall clock, so that a zone bears on its end."""
+        return bool(self.months or self.days)
+
+    @property
     def longest(self) -> timedelta:
         """An upper bound of its length: months count 31 days, and an hour of clock change is left out."""
         return timedelta(days=abs(self.months) * 31 + abs(self.days), seconds=abs(self.seconds))

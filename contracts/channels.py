@@ -54,7 +54,8 @@ class SendRequest(Wire):
     """One message to one person. `key` is the idempotency key: the same key is the same message, for ever.
 
     `context` holds what templates may use beside the profile: `entry`, `event`, `results`. `journey`, `step` and
-    `enrolment` say where the message comes from; receipts carry them.
+    `enrolment` say where the message comes from; receipts carry them. `zone` is the time zone of people who have none,
+    before the workspace's.
     """
 
     key: str
@@ -64,6 +65,7 @@ class SendRequest(Wire):
     purpose: str = Field(min_length=1)
     fallback: Fallback | None = None
     valid_until: datetime | None = None
+    zone: str | None = None
     context: dict[str, JsonValue] = Field(default_factory=dict)
     enrolment: UUID | None = None
     journey: str = ""

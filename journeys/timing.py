@@ -101,15 +101,15 @@ def resolve_wait(
         due = next_opening(step.window, due, _zone(zone))
     if due is None:
         return _policy(step, None)
-    return past_due(step, due, now) or Instant(due)
+    return past_due(step, due, now, zone) or Instant(due)
 
 
-def past_due(step: Wait, due: datetime, now: datetime) -> Past | None:
+def past_due(step: Wait, due: datetime, now: datetime, zone: tzinfo | str) -> Past | None:
     """The step's policy where `due` lies before `now` by more than `late_by`; None where the wait is in time.
 
     For a wait that ends after a pause. A timer that merely fired is not late: take it as done.
     """
-    tolerated = due if step.late_by is None else add(due, step.late_by, UTC)
+    tolerated = due if step.late_by is None else add(due, step.late_by, _zone(zone))
     return _policy(step, due) if tolerated < now else None
 
 

@@ -29,13 +29,14 @@ class QuietHours:
         start, end = time(numbers[0], numbers[1]), time(numbers[2], numbers[3])
         return cls(start, end, ZoneInfo(default_zone)) if start != end else None
 
-    def until(self, now: datetime, zone: object) -> datetime | None:
-        """The end of the quiet window that `now` lies in (UTC); none outside. An invalid `zone` falls back to the default.
+    def until(self, now: datetime, *zones: object) -> datetime | None:
+        """The end of the quiet window that `now` lies in (UTC); none outside. The first of `zones` that exists counts.
 
         An end that the clock change skips moves forward by the gap; one that exists twice is the first.
         """
-        where = _zone(zone) if isinstance(zone, str) else None
-        local = now.astimezone(where or self.default_zone)
+        known = (_zone(zone) for zone in zones if isinstance(zone, str))
+        where = next((zone for zone in known if zone is not None), self.default_zone)
+        local = now.astimezone(where)
         clock = local.time().replace(tzinfo=None, fold=0)
         if self.start < self.end:
             if not self.start <= clock < self.end:
@@ -47,7 +48,7 @@ class QuietHours:
             day = local.date()
         else:
             return None
-        until = datetime.combine(day, self.end, tzinfo=where or self.default_zone).astimezone(UTC)
+        until = datetime.combine(day, self.end, tzinfo=where).astimezone(UTC)
         return until if until > now else None
 
 

@@ -120,7 +120,7 @@ class Decider:
             zone, _ = being.zone(run.journey.zone)
             valid_until = anchor(step.valid_until, being, run, zone, seen)
         purpose = step.purpose or run.journey.purpose
-        wish = Wish(step.template, step.channels, purpose, valid_until, f"{run.id}:{step.id}:{visit}")
+        wish = Wish(step.template, step.channels, purpose, valid_until, f"{run.id}:{step.id}:{visit}", zone=run.journey.zone)
         answer = judge(wish, being, now)
         seen["template"] = step.template
         match answer:

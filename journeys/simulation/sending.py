@@ -21,6 +21,8 @@ class Wish:
     message: str
     """Enrolment, step and visit: earlier tries of it on other channels count for no cap against it."""
     position: int = 0
+    zone: str | None = None
+    """Of people who have none; the journey's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def _in_its_turn(go: Go, wish: Wish, being: Being, now: datetime) -> Go | Later 
     quiet = being.stage.quiet_hours
     until = None
     if quiet is not None and wish.purpose != TRANSACTIONAL:
-        until = quiet.until(now, being.traits.get("timezone"))
+        until = quiet.until(now, being.traits.get("timezone"), wish.zone)
     if until is not None:
         if wish.valid_until is not None and until >= wish.valid_until:
             said = f"quiet hours last until {until.isoformat()}; the message is valid until {wish.valid_until.isoformat()}"

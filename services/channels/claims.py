@@ -30,7 +30,7 @@ FELL_BACK = "fell_back"
 _REAL = "now() + make_interval(secs => greatest(extract(epoch FROM {virtual} - :virtual_now) / :factor, 0))"
 _FIELDS = (
     "a.id, a.message_id, a.number, a.channel, a.address, a.address_hash, a.content, a.calls, a.called_at, a.unknown_since, "
-    "m.profile_id, m.purpose, m.valid_until, m.within_seconds"
+    "m.profile_id, m.purpose, m.valid_until, m.within_seconds, m.zone"
 )
 _CLAIM = text(
     "WITH due AS (SELECT id FROM attempt WHERE state = 'queued' AND not_before <= now() AND channel = "
@@ -134,6 +134,7 @@ class Claim:
     profile_id: UUID
     purpose: str
     valid_until: datetime | None
+    zone: str | None
     falls_back: bool
     message: OutgoingMessage
     unknown_for: timedelta = timedelta()
@@ -151,6 +152,7 @@ def _claim(row: Row[Any], unknown_for: timedelta) -> Claim:
         profile_id=row.profile_id,
         purpose=row.purpose,
         valid_until=row.valid_until,
+        zone=row.zone,
         falls_back=row.within_seconds is not None,
         message=OutgoingMessage(attempt=row.id, channel=channel, address=row.address, content=content),
         unknown_for=unknown_for,

@@ -31,7 +31,7 @@ QUIET_HOURS = "quiet_hours"
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is to be sent. `position`: the first of `channels` that may still be tried."""
+    """What is to be sent. `position`: the first of `channels` that may still be tried. `zone`: of people who have none."""
 
     message_id: UUID
     profile_id: UUID
@@ -41,6 +41,7 @@ class Wish:
     journey: str
     valid_until: datetime | None
     position: int = 0
+    zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ def decide(
 def _outside_quiet_hours(wish: Wish, person: Person, channel: Channel, now: datetime, policy: Policy) -> Later | No | None:
     if wish.purpose == Purpose.TRANSACTIONAL or policy.quiet_hours is None:
         return None
-    until = policy.quiet_hours.until(now, person.profile.traits.get("timezone"))
+    until = policy.quiet_hours.until(now, person.profile.traits.get("timezone"), wish.zone)
     if until is None:
         return None
     return _later(Later(until, channel, QUIET_HOURS), wish, f"quiet hours last until {until.isoformat()}")

@@ -201,7 +201,7 @@ class Delivery:
             return NO_CONSENT
         if claim.purpose == Purpose.TRANSACTIONAL or self._policy.quiet_hours is None:
             return None
-        until = self._policy.quiet_hours.until(now, person.profile.traits.get("timezone"))
+        until = self._policy.quiet_hours.until(now, person.profile.traits.get("timezone"), claim.zone)
         if until is None:
             return None
         if claim.valid_until is not None and until >= claim.valid_until:

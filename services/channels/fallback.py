@@ -37,7 +37,7 @@ PATIENCE_CALLS = 50
 
 _FIELDS = (
     "id, profile_id, template, template_version, channels, purpose, unless, within_seconds, valid_until, "
-    "context, journey, step, number, position"
+    "context, journey, step, number, position, zone"
 )
 _DUE = text(
     f"SELECT {_FIELDS} FROM message WHERE fallback_due <= :now AND fallback_floor <= now() AND cancelled_at IS NULL "
@@ -188,6 +188,7 @@ def _wish(row: Row[Any]) -> Wish:
         journey=row.journey,
         valid_until=row.valid_until,
         position=row.position + 1,
+        zone=row.zone,
     )
 
 

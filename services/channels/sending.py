@@ -83,6 +83,7 @@ def _wish(request: SendRequest) -> Wish:
         context=request.context,
         journey=request.journey,
         valid_until=request.valid_until,
+        zone=request.zone,
     )
 
 
@@ -116,6 +117,7 @@ def _row(request: SendRequest, message_id: UUID, decision: Go | No, template: Co
         "unless": request.fallback.unless if request.fallback else None,
         "within_seconds": ledger.seconds(request.fallback.within) if request.fallback else None,
         "valid_until": request.valid_until,
+        "zone": request.zone,
         "context": request.context,
         "enrolment": request.enrolment,
         "journey": request.journey,

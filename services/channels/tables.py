@@ -73,6 +73,7 @@ class Message(Table, table=True):
     unless: str | None = Field(default=None, sa_type=Text)
     within_seconds: float | None = None
     valid_until: datetime | None = _instant(nullable=True)
+    zone: str | None = Field(default=None, sa_type=Text)
     context: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     enrolment: UUID | None = None
     journey: str = _text()

@@ -95,6 +95,7 @@ def create_app(
         world=world,
         waits=WaitDecider(finder=FactFinder(world, workspace_zone, Results(database)), clock=clock),
         clock=clock,
+        workspace_zone=workspace_zone,
         deliver=deliverer.deliver,
         per_second=resume_per_second,
     )

@@ -100,8 +100,8 @@ def test_a_wait_ends_by_example(fields: dict[str, object], anchor: str | None, e
 def test_a_wait_that_ended_during_a_pause_follows_its_policy_unless_it_is_hardly_late() -> None:
     step = wait(**{"for": "P1D", "if_past": "exit", "late_by": "PT6H"})
     due = ENTERED + timedelta(days=1)
-    assert past_due(step, due, due + timedelta(hours=6)) is None
-    assert past_due(step, due, due + timedelta(hours=7)) == Past(due, "exit")
+    assert past_due(step, due, due + timedelta(hours=6), BERLIN) is None
+    assert past_due(step, due, due + timedelta(hours=7), BERLIN) == Past(due, "exit")
 
 
 def test_a_timeout_ends_relative_to_its_date_and_without_a_date_not_at_all() -> None:
@@ -151,6 +151,16 @@ def test_a_time_of_day_is_kept_on_the_resulting_day_unless_a_gap_moves_it(
         assert datetime.combine(day, clock, zone).astimezone(UTC).astimezone(zone).replace(tzinfo=None) != datetime.combine(
             day, clock
         )
+
+
+@settings(deadline=None)
+@given(moments(), st.integers(0, 400))
+def test_days_of_tolerance_are_days_on_the_persons_wall_clock(moment: tuple[ZoneInfo, datetime], days: int) -> None:
+    zone, due = moment
+    step = wait(**{"for": "P1D", "if_past": "exit", "late_by": f"P{days}D"})
+    last = add(due, Duration.parse(f"P{days}D"), zone)
+    assert past_due(step, due, last, zone) is None
+    assert past_due(step, due, last + timedelta(seconds=1), zone) == Past(due, "exit")
 
 
 def birthday(**more: object) -> Wait:

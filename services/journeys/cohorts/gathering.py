@@ -6,9 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cache
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from sqlalchemy import text
 
@@ -30,16 +28,11 @@ from services.journeys.lifecycle.versions import Versions
 from services.journeys.merging import survivors
 from services.journeys.outgoing import Outgoing
 from services.journeys.steps.facts import bare_fact
+from services.journeys.waits.clocks import known_zones
 from services.journeys.world import World
 
 BATCH = 500
 _STATE = text("SELECT state FROM journey WHERE key = :key")
-
-
-@cache
-def known_zones() -> frozenset[str]:
-    """The names of time zones that exist here."""
-    return frozenset(available_timezones())
 
 
 def home_zone(journey: Journey, workspace_zone: str) -> str:

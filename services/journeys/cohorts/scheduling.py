@@ -16,9 +16,10 @@ from journeys import Journey
 from journeys.model import EntryBySchedule
 from journeys.recurrence import next_occurrence, occurrences
 from services.journeys.cohorts import store as cohorts
-from services.journeys.cohorts.gathering import home_zone, known_zones
+from services.journeys.cohorts.gathering import home_zone
 from services.journeys.lifecycle.auditing import note
 from services.journeys.lifecycle.versions import Versions
+from services.journeys.waits.clocks import known_zones
 from services.journeys.world import World
 
 log = structlog.get_logger(__name__)

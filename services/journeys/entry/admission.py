@@ -4,28 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, assert_never
 from uuid import UUID
 
 from pydantic import JsonValue
 
+from conditions import filter_references
 from journeys import MISSING, Journey, resolve
-from journeys.model import ReentryAfter
+from journeys.model import OnEvent, ReentryAfter
 from journeys.reentry import again_from, asks_for_zone
 from journeys.timing import find_zone
 from services.journeys.steps.facts import traits_context
+from services.journeys.waits.clocks import days_differ
 
 LONGEST_KEY = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What other services said about somebody who met a trigger: whether `only_if` holds, the values seen, and their zone."""
+    """What other services said about somebody who met a trigger: whether `only_if` holds, the values seen, their zone.
+
+    `computed` holds the computed traits where the entry, an exit rule or the goal looks at one.
+    """
 
     matches: bool
     seen: dict[str, Any]
     zone: str
+    computed: dict[str, JsonValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +59,14 @@ class Entrant:
         return str(self.entry["id"])
 
     @property
+    def zone(self) -> tzinfo:
+        """Where days are counted; UTC where nobody was asked because it is the same everywhere."""
+        return (find_zone(self.asked.zone) if self.asked is not None else None) or UTC
+
+    @property
     def context(self) -> Mapping[str, JsonValue]:
         """What references see at entry."""
-        return traits_context(self.profile_id, self.entry, self.traits)
+        return traits_context(self.profile_id, self.entry, self.traits, self.asked.computed if self.asked is not None else None)
 
 
 @dataclass(slots=True)
@@ -78,9 +89,22 @@ class Refused:
     seen: dict[str, Any] = field(default_factory=dict)
 
 
-def needs_asking(journey: Journey) -> bool:
-    """Whether other services know what decides about an entry: a condition, or the zone that days are counted in."""
-    return journey.entry.only_if is not None or asks_for_zone(journey.entry)
+def needs_asking(entrant: Entrant) -> bool:
+    """Whether other services know what bears on an entry: a condition, values of a filter, the zone that days are counted in."""
+    journey = entrant.journey
+    if journey.entry.only_if is not None or asks_for_zone(journey.entry):
+        return True
+    if any(ref.startswith("profile.") for ref in registered_refs(journey)):
+        return True
+    within = journey.goal.within if journey.goal is not None else None
+    return within is not None and days_differ(entrant.at, within)
+
+
+def registered_refs(journey: Journey) -> frozenset[str]:
+    """What the filters of exit rules and of the goal refer to, which are fixed on entry."""
+    filters = [rule.where for rule in journey.exit_when if isinstance(rule, OnEvent)]
+    filters += [journey.goal.where] if journey.goal is not None else []
+    return frozenset(ref for where in filters for ref in filter_references(where).refs)
 
 
 def entry_key(entrant: Entrant) -> str | None:
@@ -127,11 +151,10 @@ def _too_soon(entrant: Entrant, rule: ReentryAfter, past: Past) -> Refused | Non
         return Refused(entrant, f"is still under way, and re-entry is after {rule.after.text}")
     if past.entered_at is None:
         return None
-    name = entrant.asked.zone if entrant.asked is not None else "UTC"
     ended_at = past.ended_at or entrant.at
-    again = again_from(rule, entered_at=past.entered_at, ended_at=ended_at, zone=find_zone(name) or UTC)
+    again = again_from(rule, entered_at=past.entered_at, ended_at=ended_at, zone=entrant.zone)
     if entrant.at >= again:
         return None
     since = past.entered_at if rule.since == "entry" else ended_at
-    seen = {f"last_{rule.since}": since.isoformat(), "again_from": again.isoformat(), "zone": name}
+    seen = {f"last_{rule.since}": since.isoformat(), "again_from": again.isoformat(), "zone": str(entrant.zone)}
     return Refused(entrant, f"re-entry is after {rule.after.text}, counted from the last {rule.since}", seen)

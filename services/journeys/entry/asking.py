@@ -9,9 +9,9 @@ from pydantic import JsonValue
 
 from conditions import bind, references
 from contracts.segments import EvaluateItem
-from journeys import MISSING, parse_ref, resolve
-from journeys.timing import zone_of
-from services.journeys.entry.admission import Asked, Entrant, needs_asking
+from journeys import MISSING, resolve
+from services.journeys.entry.admission import Asked, Entrant, needs_asking, registered_refs
+from services.journeys.waits.clocks import lives_in
 from services.journeys.world import World
 
 
@@ -24,25 +24,28 @@ class Asker:
 
     async def ask(self, entrant: Entrant, *, known: bool = False) -> Entrant:
         """The entrant with the answers; as it is where its journey needs none. `known`: its traits are those of now."""
-        if not needs_asking(entrant.journey):
+        if not needs_asking(entrant):
             return entrant
         if not known:
             profile = await self._world.profile(entrant.profile_id)
             entrant = replace(entrant, traits=profile.traits if profile else entrant.traits)
-        own = entrant.traits.get("timezone")
-        zone, _ = zone_of(own if isinstance(own, str) else None, entrant.journey.zone, self._zone)
-        matches, seen = await self._only_if(entrant)
-        return replace(entrant, asked=Asked(matches, seen, zone.key))
+        zone, _ = lives_in(entrant.traits, entrant.journey, self._zone)
+        asked = Asked(matches=True, seen={}, zone=zone.key, computed=await self._computed(entrant))
+        matches, seen = await self._only_if(replace(entrant, asked=asked))
+        return replace(entrant, asked=replace(asked, matches=matches, seen=seen))
+
+    async def _computed(self, entrant: Entrant) -> dict[str, JsonValue]:
+        """The computed traits where something about the entry looks at one."""
+        condition = entrant.journey.entry.only_if
+        refs = registered_refs(entrant.journey) | (references(condition).refs if condition is not None else frozenset())
+        if not any(ref.startswith("profile.computed.") for ref in refs):
+            return {}
+        return await self._world.computed(entrant.profile_id, entrant.position)
 
     async def _only_if(self, entrant: Entrant) -> tuple[bool, dict[str, Any]]:
-        condition = entrant.journey.entry.only_if
+        condition, context = entrant.journey.entry.only_if, entrant.context
         if condition is None:
             return True, {}
-        parsed = [found for ref in references(condition).refs if (found := parse_ref(ref)) is not None]
-        context: dict[str, JsonValue] = dict(entrant.context)
-        if any(ref.root == "profile" and ref.path[0] == "computed" for ref in parsed):
-            computed = await self._world.computed(entrant.profile_id, entrant.position)
-            context["profile"] = {**context["profile"], "computed": computed}  # type: ignore[dict-item]
 
         def value(ref: str) -> JsonValue:
             found = resolve(ref, context)

@@ -85,9 +85,9 @@ async def enter(session: AsyncSession, entrants: Sequence[Entrant], now: datetim
     await hold(session)
     now_are = await survivors(session, [each.profile_id for each in entrants])
     entrants = [replace(each, profile_id=now_are.get(each.profile_id, each.profile_id)) for each in entrants]
-    entered = Entered(asked=[each for each in entrants if each.asked is None and needs_asking(each.journey)])
+    entered = Entered(asked=[each for each in entrants if each.asked is None and needs_asking(each)])
     await candidates.add(session, entered.asked)
-    left = [each for each in entrants if each.asked is not None or not needs_asking(each.journey)]
+    left = [each for each in entrants if each.asked is not None or not needs_asking(each)]
     for _ in range(_TRIES):
         if not left:
             return entered
@@ -215,7 +215,7 @@ async def _enrol(session: AsyncSession, admitted: Sequence[_Admitted], entered: 
     listeners: list[Listener] = []
     for each in admitted:
         entrant = each.entrant
-        listeners += for_enrolment(entrant.journey, each.id, entrant.profile_id, entrant.context, entrant.at)
+        listeners += for_enrolment(entrant.journey, each.id, entrant.profile_id, entrant.context, entrant.at, entrant.zone)
     await register(session, listeners)
     watched = [
         watch

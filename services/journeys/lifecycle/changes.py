@@ -45,13 +45,24 @@ class Lifecycle:
         world: World,
         waits: WaitDecider,
         clock: Clock,
+        workspace_zone: str,
         deliver: Callable[[Sequence[Outgoing]], None],
         per_second: float,
     ) -> None:
         self.states = States(database=database, clock=clock)
         self.drafts = Drafts(database=database, versions=versions, world=world, clock=clock)
-        self.mover = Mover(database=database, versions=versions, waits=waits, world=world, clock=clock, deliver=deliver)
-        self.by_hand = ByHand(database=database, versions=versions, world=world, clock=clock, deliver=deliver)
+        self.mover = Mover(
+            database=database,
+            versions=versions,
+            waits=waits,
+            world=world,
+            clock=clock,
+            workspace_zone=workspace_zone,
+            deliver=deliver,
+        )
+        self.by_hand = ByHand(
+            database=database, versions=versions, world=world, clock=clock, workspace_zone=workspace_zone, deliver=deliver
+        )
         self.desk = MigrationsDesk(
             database=database,
             versions=versions,
@@ -66,6 +77,7 @@ class Lifecycle:
             versions=versions,
             world=world,
             clock=clock,
+            workspace_zone=workspace_zone,
             pace=Pace("migrate", per_second),
             deliver=deliver,
         )

@@ -39,7 +39,8 @@ _ASKED = text(
 )
 # What happened last to those who wait at a deferred step: the newest decision that took time or acted.
 _BEFORE = text(
-    "SELECT DISTINCT ON (b.enrolment_id) b.enrolment_id, b.step, b.kind, b.deadline FROM unnest(CAST(:ids AS uuid[]), "
+    "SELECT DISTINCT ON (b.enrolment_id) b.enrolment_id, b.step, b.kind, b.deadline, b.seen->>'zone' AS zone "
+    "FROM unnest(CAST(:ids AS uuid[]), "
     "CAST(:steps AS text[]), CAST(:visits AS int[])) AS k(enrolment_id, step, visit) "
     "JOIN decision d USING (enrolment_id, step, visit) JOIN decision b ON b.enrolment_id = d.enrolment_id "
     "AND b.kind NOT IN ('deferred', 'chose', 'held_out') "
@@ -103,19 +104,23 @@ def parked(case: Case, now: datetime) -> Ruling:
     return Ruling(decision_of(case, "deferred", {"kind": "deferred"}, {"reason": PAUSED}, now, now + _ASK_AGAIN))
 
 
-async def late_waits(session: AsyncSession, cases: Sequence[Case]) -> dict[UUID, tuple[str, datetime]]:
-    """Of those whom a pause parked at these steps: the wait that they came from and when it ended, where they came from one."""
+async def late_waits(session: AsyncSession, cases: Sequence[Case]) -> dict[UUID, tuple[str, datetime, str]]:
+    """Of those whom a pause parked at these steps: the wait that they came from, when it ended and in which zone, if any."""
     if not cases:
         return {}
     keys = [(case.enrolment.id, case.step.id, case.visit) for case in cases]
     rows = await session.execute(_BEFORE, _columns(keys))
-    return {row.enrolment_id: (row.step, row.deadline) for row in rows.all() if row.kind == "sleep" and row.deadline}
+    return {
+        row.enrolment_id: (row.step, row.deadline, row.zone or "UTC")
+        for row in rows.all()
+        if row.kind == "sleep" and row.deadline
+    }
 
 
-def too_late(case: Case, wait: str, due: datetime, now: datetime) -> Ruling | None:
+def too_late(case: Case, wait: str, due: datetime, zone: str, now: datetime) -> Ruling | None:
     """What the wait before says of somebody whom the pause made late: its policy, unless that is to continue."""
     step = case.journey.index.steps.get(wait)
-    past = past_due(step, due, now) if isinstance(step, Wait) else None
+    past = past_due(step, due, now, zone) if isinstance(step, Wait) else None
     if not isinstance(past, Past) or past.action == "continue":
         return None
     outcome = {"kind": "ended", "reason": "past_due"} if past.target is None else {"kind": "moved", "target": past.target}

@@ -21,6 +21,7 @@ from services.journeys.moves.destinations import Wish
 from services.journeys.moves.wishes import want
 from services.journeys.outgoing import Outgoing
 from services.journeys.stopping import stop
+from services.journeys.waits.clocks import lives_in
 from services.journeys.world import World
 
 _ENROLMENT = text(
@@ -49,10 +50,12 @@ class ByHand:
         versions: Versions,
         world: World,
         clock: Clock,
+        workspace_zone: str,
         deliver: Callable[[Sequence[Outgoing]], None],
     ) -> None:
         self._database = database
         self._versions = versions
+        self._zone = workspace_zone
         self._world = world
         self._clock = clock
         self._deliver = deliver
@@ -98,7 +101,8 @@ class ByHand:
                 raise Conflict(f"the person is under way again since {enrolment_id}: restart that enrolment")
             _, written = await stop(session, [enrolment_id], "restarted", now)
             entry = row.entry | {"id": f"{row.entry['id']}:restart:{row.number}"}
-            asked = Asked(matches=True, seen={"restart of": str(enrolment_id)}, zone="UTC")
+            zone, _ = lives_in(profile.traits, journey, self._zone)
+            asked = Asked(matches=True, seen={"restart of": str(enrolment_id)}, zone=zone.key)
             entrant = Entrant(
                 free, chosen, profile.id, entry, now, profile.traits, position=row.position, key=row.entry_key, asked=asked
             )

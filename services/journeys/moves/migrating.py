@@ -57,11 +57,13 @@ class Migrator:
         versions: Versions,
         world: World,
         clock: Clock,
+        workspace_zone: str,
         pace: Pace,
         deliver: Callable[[Sequence[Outgoing]], None],
     ) -> None:
         self._database = database
         self._versions = versions
+        self._zone = workspace_zone
         self._world = world
         self._clock = clock
         self._pace = pace
@@ -130,7 +132,8 @@ class Migrator:
             )
             if still.rowcount:  # type: ignore[attr-defined]
                 enrolment = Enrolment(*row[:9])
-                await new_criteria(session, enrolment, there, traits[row.id], now, goal=row.goal_at is None)
+                known, goal = traits[row.id], row.goal_at is None
+                await new_criteria(session, enrolment, there, known, now, goal=goal, workspace_zone=self._zone)
                 moved += 1
             else:  # started meanwhile
                 written += await want(

@@ -50,10 +50,12 @@ class Mover:
         waits: WaitDecider,
         world: World,
         clock: Clock,
+        workspace_zone: str,
         deliver: Callable[[Sequence[Outgoing]], None],
     ) -> None:
         self._database = database
         self._versions = versions
+        self._zone = workspace_zone
         self._waits = waits
         self._world = world
         self._clock = clock
@@ -153,6 +155,7 @@ class Mover:
             retimed=retimed,
             was=decision,
             request=f"move:{uuid4()}",
+            workspace_zone=self._zone,
         )
         async with self._database.begin() as session:
             if not await _still_counts(session, wish):

@@ -21,6 +21,7 @@ from services.journeys.outgoing import Outgoing, write
 from services.journeys.steps.facts import traits_context
 from services.journeys.steps.rulings import Ruling
 from services.journeys.waits import watches
+from services.journeys.waits.clocks import lives_in
 from services.journeys.waits.listeners import for_enrolment, register
 from services.journeys.waits.looking_back import TRAITS_ONLY
 
@@ -42,6 +43,7 @@ class Transfer:
     retimed: Ruling | None
     was: Decision | None
     request: str
+    workspace_zone: str
 
 
 async def transfer(session: AsyncSession, change: Transfer, now: datetime) -> list[Outgoing] | None:
@@ -64,7 +66,10 @@ async def transfer(session: AsyncSession, change: Transfer, now: datetime) -> li
         text("UPDATE enrolment SET version = :version, moving = CAST(:moving AS jsonb) WHERE id = :id"),
         {"id": enrolment.id, "version": wish.to, "moving": moving.model_dump_json()},
     )
-    look_back = await new_criteria(session, enrolment, change.there, change.traits, now, goal=row.goal_at is None)
+    zone = change.workspace_zone
+    look_back = await new_criteria(
+        session, enrolment, change.there, change.traits, now, goal=row.goal_at is None, workspace_zone=zone
+    )
     if change.target is not None:
         await forget_waits(session, [enrolment.id])
         await session.execute(text("DELETE FROM decision WHERE enrolment_id = :id AND kind = 'deferred'"), {"id": enrolment.id})
@@ -86,7 +91,14 @@ async def transfer(session: AsyncSession, change: Transfer, now: datetime) -> li
 
 
 async def new_criteria(
-    session: AsyncSession, enrolment: Enrolment, there: Journey, traits: dict[str, JsonValue], now: datetime, *, goal: bool
+    session: AsyncSession,
+    enrolment: Enrolment,
+    there: Journey,
+    traits: dict[str, JsonValue],
+    now: datetime,
+    *,
+    goal: bool,
+    workspace_zone: str,
 ) -> bool:
     """Exit criteria and goal as the other version has them; answers whether new ones may be met already.
 
@@ -100,10 +112,10 @@ async def new_criteria(
         {"id": enrolment.id},
     )
     before = [(row.kind, row.source, row.name, row.condition) for row in rows.all()]
-    context = traits_context(enrolment.profile_id, enrolment.entry, traits)
+    context, (zone, _) = traits_context(enrolment.profile_id, enrolment.entry, traits), lives_in(traits, there, workspace_zone)
     wanted = [
         each
-        for each in for_enrolment(there, enrolment.id, enrolment.profile_id, context, enrolment.entered_at)
+        for each in for_enrolment(there, enrolment.id, enrolment.profile_id, context, enrolment.entered_at, zone)
         if goal or each.kind != "goal"
     ]
     fresh = [each for each in wanted if (each.kind, each.source, each.name, each.condition) not in before]

@@ -12,10 +12,11 @@ from pydantic import JsonValue
 
 from journeys import MISSING, Journey, parse_ref, resolve
 from journeys.model import DateRef, Step, Until
-from journeys.timing import parse_anchor, zone_of
+from journeys.timing import parse_anchor
 from services.journeys.enrolments import Enrolment
 from services.journeys.steps.facts import Facts
 from services.journeys.steps.results import Results
+from services.journeys.waits.clocks import lives_in
 from services.journeys.world import World
 
 
@@ -78,8 +79,7 @@ class FactFinder:
         """Facts and the person's zone. `clock_bound`: a duration moves on the person's wall clock, so their zone matters."""
         dates = [until.ref] if isinstance(until, DateRef) else []
         facts = await self.facts(case, [*refs, *dates], always=clock_bound)
-        own = facts.profile.traits.get("timezone") if facts.profile else None
-        zone, problem = zone_of(own if isinstance(own, str) else None, case.journey.zone, self._zone)
+        zone, problem = lives_in(facts.profile.traits if facts.profile else {}, case.journey, self._zone)
         seen: dict[str, Any] = {"zone": zone.key}
         if problem is not None:
             seen["zone_problem"] = problem.message

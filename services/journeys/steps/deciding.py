@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, assert_never
+from zoneinfo import ZoneInfo
 
 from pydantic import JsonValue
 
-from conditions import Condition, Person, bind, evaluate, references
+from conditions import Condition, Person, add, bind, evaluate, references
 from contracts.channels import Channel, Fallback, SendRequest
 from contracts.segments import EvaluatedItem, EvaluateItem
 from infra.clock import Clock
@@ -90,16 +91,18 @@ class Decider:
 
     async def _send(self, case: Case, step: Send) -> Ruling:
         enrolment = case.enrolment
-        until = step.valid_until
-        dated = await self._finder.dated(case, until) if until is not None else None
+        until, within = step.valid_until, step.fallback.within if step.fallback is not None else None
+        zoned = until is not None or (within is not None and within.counts_days)
+        dated = await self._finder.dated(case, until) if zoned else None
         request = SendRequest(
             key=f"{enrolment.id}:{step.id}:{case.visit}",
             profile_id=enrolment.profile_id,
             template=step.template,
             channels=tuple(Channel(channel) for channel in step.channels),
             purpose=step.purpose or case.journey.purpose,
-            fallback=_fallback(step),
+            fallback=_fallback(step, self._clock.now(), dated.zone if dated is not None else "UTC"),
             valid_until=dated.anchor(until) if dated is not None else None,
+            zone=case.journey.zone,
             context=await self._context(case, step),
             enrolment=enrolment.id,
             journey=enrolment.journey,
@@ -197,7 +200,9 @@ def has_results(journey: Journey) -> bool:
     return any(isinstance(step, Call) or (isinstance(step, StartJourney) and step.wait) for step in journey.index.steps.values())
 
 
-def _fallback(step: Send) -> Fallback | None:
+def _fallback(step: Send, now: datetime, zone: str) -> Fallback | None:
+    """With its time as long as it is from now on, on the clock of a zone."""
     if step.fallback is None:
         return None
-    return Fallback.model_validate({"unless": step.fallback.unless, "within": step.fallback.within.longest})
+    within = add(now, step.fallback.within, ZoneInfo(zone)) - now
+    return Fallback.model_validate({"unless": step.fallback.unless, "within": within})

@@ -56,6 +56,8 @@ class Facts:
         return {"entry": self.entry, "event": self.event, "profile": profile, "results": self.results or {}}
 
 
-def traits_context(profile_id: UUID, entry: dict[str, Any], traits: dict[str, JsonValue]) -> dict[str, JsonValue]:
+def traits_context(
+    profile_id: UUID, entry: dict[str, Any], traits: dict[str, JsonValue], computed: dict[str, JsonValue] | None = None
+) -> dict[str, JsonValue]:
     """The context at the moment of entry, when the entry is also the event."""
-    return {"entry": entry, "event": entry, "profile": {"id": str(profile_id), "traits": traits, "computed": {}}}
+    return {"entry": entry, "event": entry, "profile": {"id": str(profile_id), "traits": traits, "computed": computed or {}}}

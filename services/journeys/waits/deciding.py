@@ -82,10 +82,11 @@ def _path_refs(step: WaitFor) -> list[str]:
 
 
 def _moves_on_the_wall_clock(step: Wait) -> bool:
-    duration = step.for_
-    return step.window is not None or step.at is not None or duration is None or bool(duration.months or duration.days)
+    counted = (step.for_, step.late_by)
+    days = any(duration is not None and duration.counts_days for duration in counted)
+    return days or step.window is not None or step.at is not None or step.for_ is None
 
 
 def _timeout_on_the_wall_clock(timeout: Timeout) -> bool:
     duration = timeout.after
-    return duration is None or timeout.at is not None or bool(duration.months or duration.days)
+    return duration is None or timeout.at is not None or duration.counts_days

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,15 +13,17 @@ from pydantic import JsonValue
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from conditions import Duration
 from contracts.journeys import RefreshSignal
 from infra.clock import Clock
 from journeys import MISSING, Journey, draw, parse_ref, resolve
-from journeys.model import DateRef, Until, Wait, WaitFor
-from journeys.timing import Instant, Past, parse_anchor, resolve_timeout, resolve_wait, zone_of
+from journeys.model import DateRef, Timeout, Until, Wait, WaitFor
+from journeys.timing import Instant, Past, parse_anchor, resolve_timeout, resolve_wait
 from services.journeys import places
 from services.journeys.enrolments import Decision
 from services.journeys.outgoing import Outgoing, write
 from services.journeys.steps.cases import Case
+from services.journeys.waits.clocks import FARTHEST, days_differ, lives_in
 from services.journeys.waits.rendezvous import Answer
 from services.journeys.waits.watches import TRAITS, Watch
 from services.journeys.world import World
@@ -30,8 +32,6 @@ from services.journeys.world import World
 _CONFIRMED_AFTER = timedelta(minutes=1)
 # Under which a decision has seen since when its time counts, where that is not when it was made.
 ENTERED_AT = "entered_at"
-# Where it is the earliest and the latest on earth: a wait that ends at the same instant here and there minds no zone.
-_FARTHEST = ("Pacific/Kiritimati", "Pacific/Pago_Pago")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,11 @@ def follow(
     mentions: list[str] = []
     ref = parse_ref(until.ref) if isinstance(until, DateRef) else None
     if ref is not None and ref.root == "profile":
-        mentions += [f"computed:{ref.path[1]}"] if ref.path[0] == "computed" else [TRAITS] if ref.path[0] == "traits" else []
-    if TRAITS not in mentions and "zone" in seen and _minds_the_zone(case, step, seen, entered_at):
+        # A computed date may come to be one without an offset: then the zone bears on it.
+        mentions += (
+            [f"computed:{ref.path[1]}", TRAITS] if ref.path[0] == "computed" else [TRAITS] if ref.path[0] == "traits" else []
+        )
+    if TRAITS not in mentions and "zone" in seen and _minds_the_zone(step, seen, entered_at):
         mentions.append(TRAITS)
     if not mentions:
         return None
@@ -107,8 +110,7 @@ class Follower:
             return Retimed(followed, Answer(watch, now, mentions=mentions), None)
         profile = await self._world.profile(watch.profile_id)
         traits = profile.traits if profile else {}
-        own = traits.get("timezone")
-        zone, problem = zone_of(own if isinstance(own, str) else None, journey.zone, self._zone)
+        zone, problem = lives_in(traits, journey, self._zone)
         seen = {name: value for name, value in old.seen.items() if name not in ("zone_problem", "default", "due")}
         seen |= {"zone": zone.key} if "zone" in seen else {}
         if problem is not None and "zone" in seen:
@@ -190,14 +192,28 @@ def _anchor(
     return anchor
 
 
-def _minds_the_zone(case: Case, step: Wait | WaitFor, seen: Mapping[str, Any], entered_at: datetime) -> bool:
-    """A local time or a window does; other measures where they end at another instant elsewhere, a date or a change of clocks."""
-    measure = step if isinstance(step, Wait) else step.timeout
+def _minds_the_zone(step: Wait | WaitFor, seen: Mapping[str, Any], entered_at: datetime) -> bool:
+    """A local time, a window, an anniversary, a date without offset do; days that are not the same time everywhere."""
+    measure, until = step if isinstance(step, Wait) else step.timeout, _until(step)
     if measure is None or measure.at is not None or (isinstance(measure, Wait) and measure.window is not None):
         return measure is not None
-    zones = (str(seen["zone"]), *_FARTHEST)
-    found = {
-        repr(ends(step, (case.enrolment.id, case.visit), entered_at, entered_at, _anchor(_until(step), dict(seen), zone), zone))
-        for zone in zones
-    }
-    return len(found) > 1
+    if isinstance(until, DateRef) and until.yearly:
+        return True
+    anchors = {_anchor(until, dict(seen), zone) for zone in FARTHEST}
+    if len(anchors) > 1:
+        return True
+    (anchor,) = anchors
+    if isinstance(measure, Wait) and measure.between is not None:
+        return any(days_differ(entered_at, end) for end in measure.between)
+    return days_differ(anchor or entered_at, *_durations(measure, dated=anchor is not None))
+
+
+def _durations(measure: Wait | Timeout, *, dated: bool) -> Iterator[Duration]:
+    """Those that bear on when it ends, in their order."""
+    counted = measure.for_ if isinstance(measure, Wait) else measure.after
+    if counted is not None:
+        yield counted
+    if not dated and isinstance(measure.until, DateRef) and measure.until.default is not None:
+        yield measure.until.default.after
+    if measure.offset is not None:
+        yield measure.offset

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Any, Literal, assert_never
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import orjson
 from pydantic import JsonValue
@@ -88,9 +87,9 @@ def reached(status: Status) -> frozenset[str]:
 
 
 def for_enrolment(
-    journey: Journey, enrolment_id: UUID, profile_id: UUID, context: Mapping[str, JsonValue], entered_at: datetime
+    journey: Journey, enrolment_id: UUID, profile_id: UUID, context: Mapping[str, JsonValue], entered_at: datetime, zone: tzinfo
 ) -> list[Listener]:
-    """The exit criteria and the goal, registered for the whole enrolment."""
+    """The exit criteria and the goal, registered for the whole enrolment. The goal's term is counted in the person's zone."""
     found: list[Listener] = []
 
     def listen(
@@ -116,7 +115,7 @@ def for_enrolment(
                 assert_never(rule)
     if journey.goal is not None:
         goal = journey.goal
-        until = add(entered_at, goal.within, ZoneInfo(journey.zone or "UTC")) if goal.within else None
+        until = add(entered_at, goal.within, zone) if goal.within else None
         listen("goal", "event", goal.event, goal.on_reached, _bound(goal.where, context), until)
     return found
 

@@ -112,6 +112,16 @@ async def test_marketing_in_quiet_hours_is_deferred_to_their_end_and_nothing_is_
     assert (too_late.status, too_late.reason) == ("skipped", "expired")
 
 
+async def test_quiet_hours_are_those_of_the_requests_zone_for_who_has_none(start_world: StartWorld) -> None:
+    tokyo = ZoneInfo("Asia/Tokyo")
+    local = datetime.now(tokyo)
+    world = await start_world(quiet_hours=f"{local - timedelta(hours=1):%H:%M}-{local + timedelta(hours=2):%H:%M}")
+    nowhere, honolulu = (world.people.add("sms", **_everywhere(**zone)) for zone in ({}, {"timezone": "Pacific/Honolulu"}))
+    assert (await world.send_one(nowhere, SMS, purpose="marketing", zone="Asia/Tokyo")).status == "deferred"
+    assert (await world.send_one(honolulu, SMS, purpose="marketing", zone="Asia/Tokyo")).status == "accepted"
+    assert (await world.send_one(nowhere, SMS, purpose="marketing")).status == "accepted"
+
+
 async def test_consent_taken_back_after_acceptance_stops_the_message_at_dispatch(world: World) -> None:
     ada, bob, eve = (world.people.add("sms", name=n, phone=f"+1555000200{i}") for i, n in enumerate("ABE"))
     for person in (ada, bob, eve):

@@ -149,14 +149,14 @@ async def test_nobody_claims_while_calls_wait_for_the_rate() -> None:
 async def test_marketing_waits_at_dispatch_for_the_end_of_quiet_hours_or_expires(start_world: StartWorld) -> None:
     now = datetime.now(UTC)
     window = f"{now - timedelta(hours=1):%H:%M}-{now + timedelta(hours=2):%H:%M}"
-    world = await start_world(quiet_hours=window, timezone="UTC")
     zone = "Pacific/Kiritimati"  # 14 hours ahead: awake when it is accepted
+    world = await start_world(quiet_hours=window, timezone=zone)
     ada, bob, eve = (world.people.add("sms", name=n, phone=f"+1555000200{i}", timezone=zone) for i, n in enumerate("ABE"))
-    await world.send_one(ada, SMS, purpose="marketing")
+    await world.send_one(ada, SMS, purpose="marketing", zone="UTC")  # hers once she says none
     await world.send_one(bob, SMS, purpose="marketing", valid_until=now + timedelta(minutes=30))
     await world.send_one(eve, SMS)
     for person in (ada, bob, eve):
-        traits = {**world.people.profiles[person].traits, "timezone": "UTC"}
+        traits = {**world.people.profiles[person].traits, "timezone": "UTC" if person != ada else None}
         world.people.change(person, traits=traits)
     await world.dispatch()
     await world.reached(eve, ("sms", "delivered"))

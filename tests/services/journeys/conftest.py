@@ -170,6 +170,7 @@ async def service(migrated_database: Callable[[str], str]) -> AsyncIterator[Serv
         world=world,
         waits=WaitDecider(finder=FactFinder(world, "Europe/Berlin", Results(database)), clock=clock),
         clock=clock,
+        workspace_zone="Europe/Berlin",
         deliver=told.extend,
         per_second=1_000_000,
     )

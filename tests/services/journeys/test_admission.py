@@ -106,6 +106,44 @@ async def test_a_page_that_comes_again_after_its_candidates_were_decided_changes
     assert len(await Crowd(service).enrolled()) == 1
 
 
+@pytest.mark.parametrize(
+    ("zone", "within", "ends_after"),
+    [
+        ("America/New_York", "P30D", timedelta(days=30, hours=-1)),
+        ("Asia/Tokyo", "P30D", timedelta(days=30)),
+        (None, "P30D", timedelta(days=30, hours=-1)),  # the workspace's
+        ("America/New_York", "PT720H", timedelta(days=30)),
+    ],
+)
+async def test_the_term_of_a_goal_is_counted_in_days_of_the_person(
+    service: Service, zone: str | None, within: str, ends_after: timedelta
+) -> None:
+    await service.publish(entry=ENTRY, goal={"event": "Order", "within": within}, steps=WAIT)
+    profile_id = await someone(service, **({"timezone": zone} if zone else {}))
+    await service.track(profile_id, "Signup")
+    await admit(service)
+    ((until, entered_at),) = await service.rows(
+        "SELECT l.until, e.entered_at FROM listener l JOIN enrolment e ON e.id = l.enrolment_id WHERE l.kind = 'goal'"
+    )
+    assert until - entered_at == ends_after
+
+
+async def test_nobody_is_asked_where_the_goals_days_are_the_same_everywhere(service: Service) -> None:
+    await service.publish(entry=ENTRY, goal={"event": "Order", "within": "P2D"}, steps=WAIT)
+    assert len(await service.track(await someone(service), "Signup")) == 1
+
+
+async def test_the_filter_of_an_exit_rule_sees_the_profile_as_it_is_on_entry(service: Service) -> None:
+    where = {"property": "plan", "eq": {"ref": "profile.traits.plan"}}
+    goal = {"event": "Order", "where": {"property": "colour", "eq": {"ref": "profile.computed.colour"}}}
+    await service.publish(entry=ENTRY, exit_when=[{"event": "Left", "where": where}], goal=goal, steps=WAIT)
+    service.neighbours.computed = {"colour": "red"}
+    await service.track(await someone(service, plan="gold"), "Signup")
+    await admit(service)
+    rows = await service.rows("SELECT kind, condition FROM listener ORDER BY kind")
+    assert [(row.kind, row.condition["eq"]) for row in rows] == [("exit", "gold"), ("goal", "red")]
+
+
 async def test_the_api_asks_before_it_answers(service: Service) -> None:
     await service.publish(entry={"api": True, "only_if": {"trait": "vip", "eq": True}}, steps=WAIT)
     request = EnrolRequest(profile_id=await someone(service), idempotency_key="1")

@@ -257,7 +257,7 @@ async def test_a_changed_trait_meets_an_exit_criterion(service: Service) -> None
 
 
 async def test_a_goal_is_noted_even_after_the_journey_ended_while_its_term_lasts(service: Service) -> None:
-    await service.publish(goal={"event": "Order", "within": "P14D"})
+    await service.publish(goal={"event": "Order", "within": "PT336H"})
     profile_id, enrolment_id = await service.enter()
     await service.steps.finish([FinishItem(enrolment_id=enrolment_id, reason="finished")])
     service.pass_time(timedelta(days=10))
@@ -267,7 +267,7 @@ async def test_a_goal_is_noted_even_after_the_journey_ended_while_its_term_lasts
 
 
 async def test_a_goal_out_of_its_term_is_not_reached(service: Service) -> None:
-    await service.publish(goal={"event": "Order", "within": "P14D", "on_reached": "exit"})
+    await service.publish(goal={"event": "Order", "within": "PT336H", "on_reached": "exit"})
     profile_id, _ = await service.enter()
     service.pass_time(timedelta(days=15))
     assert await service.track(profile_id, "Order") == []

@@ -226,6 +226,20 @@ async def test_within_its_tolerance_nobody_is_too_late(service: Service) -> None
     assert isinstance(await service.perform(enrolment, "letter"), Done)
 
 
+@pytest.mark.parametrize(("zone", "expected"), [("Europe/Berlin", Ended), ("Asia/Tokyo", Done)])
+async def test_tolerance_is_counted_in_days_of_the_person(service: Service, zone: str, expected: type[object]) -> None:
+    await _publish(service, PAUSE | {"for": "PT624H", "if_past": "exit", "late_by": "P1D"}, LETTER)
+    profile_id, enrolment = await service.enter()
+    service.neighbours.traits[profile_id] = {"timezone": zone}
+    await service.perform(enrolment, "pause")
+    await _change(service, "pause")
+    service.pass_time(timedelta(days=26))  # until the day before the clocks change in Berlin
+    await service.perform(enrolment, "letter")
+    service.pass_time(timedelta(hours=23, minutes=30))
+    await _change(service, "resume")
+    assert isinstance(await service.perform(enrolment, "letter"), expected)
+
+
 async def test_a_draining_journey_refuses_entries_lets_people_go_on_and_archives_itself(service: Service) -> None:
     await _publish(service)
     _, enrolment = await service.enter()

@@ -95,6 +95,20 @@ async def test_a_send_carries_its_key_context_and_purpose(service: Service) -> N
     assert request.model_dump(mode="json")["context"]["entry"]["properties"]["title"] == "Ferns"
 
 
+@pytest.mark.parametrize(
+    ("zone", "within"), [("Europe/Berlin", timedelta(days=31, hours=-1)), ("Asia/Tokyo", timedelta(days=31))]
+)
+async def test_a_fallback_counts_months_on_the_persons_wall_clock(service: Service, zone: str, within: timedelta) -> None:
+    await service.publish(zone="America/New_York", steps=[SEND | {"fallback": {"unless": "delivered", "within": "P1M"}}])
+    profile_id, enrolment_id = await service.enter()
+    service.neighbours.traits[profile_id] = {"timezone": zone}
+    await service.perform(enrolment_id, "hello")
+    (request,) = service.neighbours.sent
+    assert request.fallback is not None
+    assert request.fallback.within == within
+    assert request.zone == "America/New_York"
+
+
 async def test_a_skipped_send_goes_on_and_says_why(service: Service) -> None:
     await service.publish(steps=[SEND])
     _, enrolment_id = await service.enter()

@@ -257,7 +257,7 @@ async def test_whoever_moves_on_or_ends_is_watched_no_more(watched: Watched) -> 
 
 
 async def test_a_goal_is_listened_for_until_a_day_after_its_term(watched: Watched) -> None:
-    await watched.service.publish(goal={"event": "Order", "within": "P14D"}, steps=[{"id": "s", "type": "wait", "for": "P1D"}])
+    await watched.service.publish(goal={"event": "Order", "within": "PT336H"}, steps=[{"id": "s", "type": "wait", "for": "P1D"}])
     _, enrolment_id = await watched.service.enter()
     await watched.service.steps.finish([FinishItem(enrolment_id=enrolment_id, reason="completed")])
     watched.service.pass_time(timedelta(days=14, hours=23))

@@ -127,7 +127,44 @@ async def test_a_local_time_follows_a_move_to_another_zone(watched: Watched) -> 
     assert seen["zone"] == "America/New_York"
 
 
-@pytest.mark.parametrize("wait", [{"for": "PT18H"}, {"for": "P2D"}, {"until": "2026-05-01T10:00:00Z"}])
+@pytest.mark.parametrize(
+    ("wait", "there", "elsewhere"),
+    [
+        ({"for": "P1M"}, "2026-04-02T09:00:00+00:00", "2026-04-02T08:00:00+00:00"),
+        ({"between": ["P30D", "P30D"]}, "2026-04-01T09:00:00+00:00", "2026-04-01T08:00:00+00:00"),
+        ({"until": "2026-03-28T12:00:00Z", "offset": "P1D"}, "2026-03-29T12:00:00+00:00", "2026-03-29T11:00:00+00:00"),
+        (
+            {"until": {"ref": "entry.properties.none", "default": {"after": "P30D"}}},
+            "2026-04-01T09:00:00+00:00",
+            "2026-04-01T08:00:00+00:00",
+        ),
+    ],
+)
+async def test_days_follow_somebody_from_where_no_clock_changes_to_where_one_does(
+    watched: Watched, wait: dict[str, object], there: str, elsewhere: str
+) -> None:
+    await watched.service.publish(steps=[{"id": "w", "type": "wait", **wait}])
+    profile_id, enrolment_id = await watched.service.enter()
+    watched.service.neighbours.traits[profile_id] = {"timezone": "Asia/Tokyo"}
+    assert await asleep(watched, enrolment_id) == there
+    await watched.identify(profile_id, timezone="Europe/Berlin")
+    assert len(refreshes(await watched.look())) == 1
+    assert await asleep(watched, enrolment_id) == elsewhere
+
+
+async def test_days_of_a_timeout_follow_somebody_to_where_a_clock_changes(watched: Watched) -> None:
+    await watched.service.publish(steps=wait_for(CAME, timeout={"after": "P30D"}))
+    profile_id, enrolment_id = await watched.service.enter()
+    watched.service.neighbours.traits[profile_id] = {"timezone": "Asia/Tokyo"}
+    await watched.waiting(enrolment_id)
+    await watched.identify(profile_id, timezone="Europe/Berlin")
+    assert len(refreshes(await watched.look())) == 1
+    wake_at = (await watched.waiting(enrolment_id)).wake_at
+    assert wake_at is not None
+    assert wake_at.isoformat() == "2026-04-01T08:00:00+00:00"
+
+
+@pytest.mark.parametrize("wait", [{"for": "PT18H"}, {"for": "P2D"}, {"until": "2026-05-01T10:00:00Z"}, {"for": "PT1000H"}])
 async def test_a_wait_that_no_change_can_move_is_not_watched(watched: Watched, wait: dict[str, object]) -> None:
     await watched.service.publish(steps=[{"id": "w", "type": "wait", **wait}])
     _, enrolment_id = await watched.service.enter()
@@ -160,7 +197,7 @@ async def test_a_wait_until_a_computed_trait_looks_again_at_the_events_it_rests_
     profile_id, enrolment_id = await watched.service.enter()
     await asleep(watched, enrolment_id)
     assert await watched.look() == []
-    assert [row.mentions for row in await watched.watches()] == [["computed:runs_out_at", "event:Order"]]
+    assert [row.mentions for row in await watched.watches()] == [["computed:runs_out_at", "trait", "event:Order"]]
     neighbours.computed = {"runs_out_at": "2026-05-10T12:00:00Z"}
     await watched.service.track(profile_id, "Visit")
     assert await watched.look() == []
@@ -172,7 +209,7 @@ async def test_a_wait_until_a_computed_trait_looks_again_at_the_events_it_rests_
     await watched.service.feed(changed.model_copy(update={"subject": "runs_out_at"}), route="segments")
     assert len(await watched.look()) == 1
     assert await asleep(watched, enrolment_id) == "2026-06-10T12:00:00+00:00"
-    assert [row.mentions for row in await watched.watches()] == [["computed:runs_out_at", "event:Visit"]]
+    assert [row.mentions for row in await watched.watches()] == [["computed:runs_out_at", "trait", "event:Visit"]]
 
 
 async def test_a_wait_whose_time_is_up_is_not_moved_any_more(watched: Watched) -> None:

@@ -108,7 +108,14 @@ async def town(migrated_database: Callable[[str], str]) -> AsyncIterator[Town]:
         world=world, versions=versions, results=results, clock=clock, workspace_zone="UTC", secrets=Secrets.parse(SecretStr("{}"))
     )
     lifecycle = Lifecycle(
-        database=database, versions=versions, world=world, waits=waits, clock=clock, deliver=told.extend, per_second=1000
+        database=database,
+        versions=versions,
+        world=world,
+        waits=waits,
+        clock=clock,
+        workspace_zone="UTC",
+        deliver=told.extend,
+        per_second=1000,
     )
     steps = Steps(
         database=database,
