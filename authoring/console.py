@@ -9,7 +9,14 @@ from rich.text import Text
 
 from authoring.findings import Finding, summary
 
+_WIDE = 500
 COLOURS = {"error": "red", "warning": "yellow"}
+
+
+def for_people() -> Console:
+    """Standard output: as wide as the terminal; wide enough for everything where it goes to a file or a pipe."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDE)
 
 
 def print_json(value: BaseModel | JsonValue | Sequence[BaseModel]) -> None:

@@ -1,16 +1,40 @@
 """A population on record: people with what is known of them and what they did, from a JSON-lines file."""
 
 import json
-from collections.abc import Iterator
-from datetime import datetime
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+)
 
 from conditions.problems import Problem, problems_of
 from infra.errors import BadInput, Flaw
 from journeys.simulation.people import ChannelName, Consent
+
+
+def _an_object(value: object) -> object:
+    return {} if value is None else value
+
+
+def _in_utc(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value
+
+
+# As lenient as the profiles service: null for an object, and no offset for UTC.
+_Loose = Annotated[dict[str, JsonValue], BeforeValidator(_an_object)]
+_InUtc = Annotated[datetime, AfterValidator(_in_utc)]
 
 
 class Did(BaseModel):
@@ -50,24 +74,50 @@ class OnRecord(BaseModel):
 class _Tracked(BaseModel):
     """A line as Segment's clients write it."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True)
 
-    type: Literal["track", "identify"]
+    type: Literal["track", "identify", "page", "screen", "group", "alias"]
     userId: str | None = None  # noqa: N815  Segment's name
     anonymousId: str | None = None  # noqa: N815  Segment's name
+    groupId: str | None = None  # noqa: N815  Segment's name
     event: str | None = None
-    properties: dict[str, JsonValue] = Field(default_factory=dict)
-    traits: dict[str, JsonValue] = Field(default_factory=dict)
-    timestamp: AwareDatetime
+    name: str | None = None
+    category: str | None = None
+    properties: _Loose = Field(default_factory=dict)
+    traits: _Loose = Field(default_factory=dict)
+    timestamp: _InUtc
     messageId: str | None = None  # noqa: N815  Segment's name
 
+    @property
+    def did(self) -> tuple[str | None, dict[str, JsonValue]]:
+        """The event that a call is, as the profiles service takes it: name and properties; no name where one is missing."""
+        match self.type:
+            case "page" | "screen":
+                given: dict[str, JsonValue] = {"name": self.name, "category": self.category}
+                said = {name: value for name, value in given.items() if value}
+                return "Page Viewed" if self.type == "page" else "Screen Viewed", {**said, **self.properties}
+            case "group":
+                return "Group Joined", {"group_id": self.groupId, "traits": self.traits}
+            case _:
+                return self.event or None, self.properties
 
-def read_people(path: Path) -> list[OnRecord]:
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Everybody in a file, and how many lines of it say nothing that a simulation can use, by kind of call."""
+
+    people: list[OnRecord]
+    left_out: Mapping[str, int]
+
+
+def read_people(path: Path) -> People:
     """Lines are people (`{"id", "traits", "events", …}`) or what Segment's clients send (`{"type": "track", "userId", …}`).
 
-    Raises BadInput with every line that is neither.
+    `page`, `screen` and `group` are the events that the profiles service makes of them; `alias` is left out. Raises BadInput
+    with every line that is neither.
     """
     people: dict[str, OnRecord] = {}
+    left_out: Counter[str] = Counter()
     flaws: list[Flaw] = []
     for number, line in _lines(path):
         try:
@@ -84,11 +134,13 @@ def read_people(path: Path) -> list[OnRecord]:
             continue
         if isinstance(read, OnRecord):
             people[read.id] = _joined(people[read.id], read) if read.id in people else read
+        elif isinstance(read, _Tracked) and read.type == "alias":
+            left_out[read.type] += 1
         elif isinstance(read, _Tracked):
             _take(read, people, flaws, f"{path}:{number}")
     if flaws:
         raise BadInput(flaws, str(path))
-    return list(people.values())
+    return People(list(people.values()), left_out)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -104,13 +156,15 @@ def _take(read: _Tracked, people: dict[str, OnRecord], flaws: list[Flaw], where:
         flaws.append(Flaw(path=where, message="says not whom it is about", remedy="add 'userId' or 'anonymousId'"))
         return
     added: dict[str, Any] = {}
-    if read.type == "track":
-        if not read.event:
-            flaws.append(Flaw(path=where, message="a track call without an event", remedy="add 'event'"))
-            return
-        added["events"] = (Did(event=read.event, at=read.timestamp, properties=read.properties, id=read.messageId),)
-    elif read.traits:
-        added["changes"] = (Became(at=read.timestamp, traits=read.traits),)
+    event, properties = read.did
+    if read.type == "identify":
+        if read.traits:
+            added["changes"] = (Became(at=read.timestamp, traits=read.traits),)
+    elif event is None:
+        flaws.append(Flaw(path=where, message="a track call without an event", remedy="add 'event'"))
+        return
+    else:
+        added["events"] = (Did(event=event, at=read.timestamp, properties=properties, id=read.messageId),)
     mine = OnRecord(id=name, **added)
     people[name] = _joined(people[name], mine) if name in people else mine
 

@@ -44,7 +44,7 @@ def _listed(numbers: Mapping[str, int]) -> str:
 
 def _steps(report: Report, journey: Journey) -> Table:
     numbered = [Column(name, justify="right") for name in ("entered", "waiting", "sent", "skipped")]
-    table = Table("step", "type", *numbered, "paths and reasons")
+    table = Table(Column("step", overflow="fold"), "type", *numbered, "paths and reasons")
     for step, model in journey.index.steps.items():
         numbers = report.step(step)
         told = [_listed(numbers.paths)] if numbers.paths else []
@@ -57,15 +57,17 @@ def _steps(report: Report, journey: Journey) -> Table:
 
 
 def print_curve(report: Report, zone: str, console: Console) -> None:
-    """Messages per hour; per day or week where hours would be too many rows. Days are those of the workspace's zone."""
+    """Messages per hour; where hours would be too many rows per day or week, and per hour of the day. All in a zone."""
     if not report.curve:
         return
     there = ZoneInfo(zone)
     span = report.curve[-1].at - report.curve[0].at
     unit = "hour" if span <= timedelta(hours=_ROWS) else "day" if span <= timedelta(days=_ROWS) else "week"
     bars: dict[str, int] = {}
+    clock = {f"{number:02}:00": 0 for number in range(24)}
     for hour in report.curve:
         local = hour.at.astimezone(there)
+        clock[f"{local:%H}:00"] += hour.sent
         match unit:
             case "hour":
                 name = local.strftime("%a %Y-%m-%d %H:00")
@@ -74,11 +76,19 @@ def print_curve(report: Report, zone: str, console: Console) -> None:
             case _:
                 name = f"week of {(local - timedelta(days=local.weekday())).strftime('%Y-%m-%d')}"
         bars[name] = bars.get(name, 0) + hour.sent
-    most = max(bars.values())
     peak = max(report.curve, key=lambda hour: hour.sent)
     console.print(f"messages per {unit} ({zone}); at most {peak.sent} in one hour", highlight=False)
+    _print_bars(bars, console)
+    if unit != "hour":
+        console.print(f"messages per hour of the day ({zone})", highlight=False)
+        _print_bars(clock, console)
+
+
+def _print_bars(bars: Mapping[str, int], console: Console) -> None:
+    most = max(bars.values())
     for name, number in bars.items():
-        console.print(f"  {name}  {'█' * max(1, round(_WIDTH * number / most))} {number}", highlight=False, soft_wrap=True)
+        bar = "█" * max(1, round(_WIDTH * number / most)) if number else ""
+        console.print(f"  {name}  {bar} {number or ''}".rstrip(), highlight=False, soft_wrap=True)
 
 
 def print_difference(result: Tried, before: str, console: Console) -> None:

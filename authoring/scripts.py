@@ -37,9 +37,9 @@ def as_entering(
 ) -> list[Script]:
     """For a simulation: everybody meets the entry, one after the other from `begins` on, spread evenly over a span.
 
-    The entering event carries `properties`, else what the person's newest such event carries. A person's own such events from
-    `begins` on are left out, so that nobody meets the entry twice. Schedules come by themselves. A segment of the entry that is
-    among `segments` is worked out: who belongs to it enters.
+    The entering event carries `properties`, else what the person's newest such event carries. A person's own such events are
+    left out until it has come, so that nobody meets the entry before their time; what they do later happens, as all else.
+    Schedules come by themselves. A segment of the entry that is among `segments` is worked out: who belongs to it enters.
     """
     scripts = []
     for position, each in enumerate(people):
@@ -50,7 +50,7 @@ def as_entering(
             entry, since = (), at
         else:
             since = begins
-        own = [happening for happening in _recorded(each, begins) if not _enters(journey, happening)]
+        own = [happening for happening in _recorded(each, begins) if happening.at > at or not _enters(journey, happening)]
         scripts.append(Script(person=_person(each, begins), happenings=(*own, *entry), begins=since, enters=enters))
     return scripts
 

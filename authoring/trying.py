@@ -1,15 +1,17 @@
 """A journey tried on many people: simulated from an instant on, or back-tested over a period on record."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from authoring.checks import Checked, check_folder
+from authoring.findings import Finding, has_errors
 from authoring.folder import Definition, Folder, read_folder
 from authoring.kinds import JOURNEY, KINDS
 from authoring.planning import Running
+from authoring.testing.script import started
 from conditions.problems import did_you_mean
 from infra.errors import BadInput, Flaw
 from journeys import Journey
@@ -18,11 +20,12 @@ from journeys.simulation import Difference, Report, compare
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A journey in its folder. `name` says which one it is, for people."""
+    """A journey in its folder. `name` says which one it is, for people; `warnings` are about it and what it needs."""
 
     name: str
     journey: Journey
     checked: Checked
+    warnings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,13 @@ class Tried:
 
 
 def version_in(folder: Path, key: str) -> Version:
-    """The journey of a folder. Raises BadInput where there is none of this key, or it cannot be read."""
+    """The journey of a folder. Raises BadInput where there is none, or it or what it needs is wrong."""
     checked = check_folder(read_folder([folder]))
-    return Version(str(folder), _journey(checked, key, str(folder)), checked)
+    journey = _journey(checked, key, str(folder))
+    found = _findings(checked, journey)
+    if has_errors(found):
+        raise BadInput(_flaws(found), f"the journey {key!r}")
+    return Version(str(folder), journey, checked, tuple(found))
 
 
 def published_version(known: Running, key: str) -> Version:
@@ -83,6 +90,22 @@ def sums(when: tuple[datetime, datetime], result: Tried) -> dict[str, Any]:
     }
 
 
+def _findings(checked: Checked, journey: Journey) -> list[Finding]:
+    """Those about a journey and what it needs; not about tests, nor about journeys that it does not start."""
+    needed = {journey.key, *started(checked.journeys, journey)}
+    others = {str(each.path) for key, each in checked.folder.of(JOURNEY).items() if key not in needed}
+    tests = {str(each.path) for each in checked.folder.tests}
+    return [each for each in checked.findings if each.file not in others | tests]
+
+
+def _flaws(found: Iterable[Finding]) -> list[Flaw]:
+    return [
+        Flaw(path=f"{each.file} {each.path}", message=each.message, remedy=each.remedy)
+        for each in found
+        if each.severity == "error"
+    ]
+
+
 def _keyed(key: str, body: Mapping[str, Any]) -> dict[str, Any]:
     return {"key": key, **body}
 
@@ -92,10 +115,5 @@ def _journey(checked: Checked, key: str, where: str) -> Journey:
         return checked.journeys[key]
     written = checked.folder.of(JOURNEY)
     if key in written:
-        flaws = [
-            Flaw(path=f"{each.file} {each.path}", message=each.message, remedy=each.remedy)
-            for each in checked.findings
-            if each.file == str(written[key].path) and each.severity == "error"
-        ]
-        raise BadInput(flaws, f"the journey {key!r}")
+        raise BadInput(_flaws(each for each in checked.findings if each.file == str(written[key].path)), f"the journey {key!r}")
     raise BadInput([Flaw(path="JOURNEY", message=f"{where} has no journey {key!r}", remedy=did_you_mean(key, written))])

@@ -12,10 +12,11 @@ import typer
 from pydantic import JsonValue
 from rich.console import Console
 
-from authoring.around import Around, read_around, simulated_setting
+from authoring.around import Around, check_answers, read_around, simulated_setting
 from authoring.commands.options import DataDir, FolderPath, Format, OutputFormat, data_dir, one_sentence
-from authoring.console import print_json
+from authoring.console import for_people, print_findings, print_json
 from authoring.drawing import draw_people
+from authoring.findings import counted
 from authoring.planning import running
 from authoring.population import OnRecord, read_people
 from authoring.report_text import print_difference, print_report
@@ -44,6 +45,20 @@ def _long(text: str | Duration) -> Duration:
         return Duration.parse(text)
     except ConditionError as error:
         raise typer.BadParameter(str(error.problems[0].message) + "; " + error.problems[0].remedy) from error
+
+
+def _ahead(text: str | Duration) -> Duration:
+    found = _long(text)
+    if not found.is_positive:
+        raise typer.BadParameter(f"{str(found)!r} does not lead anywhere; write a time that passes, such as P30D")
+    return found
+
+
+def _span(text: str | Duration) -> Duration:
+    found = _long(text)
+    if found.is_negative:
+        raise typer.BadParameter(f"{str(found)!r} goes back; write a time that passes, such as P1D, or PT0S for all at once")
+    return found
 
 
 def _object(text: str) -> dict[str, JsonValue]:
@@ -90,7 +105,7 @@ class Wanted:
             raise typer.BadParameter("say whom: a file of people, or --from-system", param_hint="people")
         if self.against is not None and self.published:
             raise typer.BadParameter("one version at a time: --against or --against-published", param_hint="--against")
-        people = [] if self.file is None else read_people(self.file)[: self.most]
+        people = [] if self.file is None else _read(self.file)[: self.most]
         other = None if self.against is None else version_in(self.against, key)
         if self.from_system or self.published:
             drawn, published = asyncio.run(self._ask(key, until))
@@ -104,6 +119,13 @@ class Wanted:
         return people, version
 
 
+def _read(file: Path) -> list[OnRecord]:
+    read = read_people(file)
+    for kind, number in read.left_out.items():
+        Console(stderr=True).print(f"{file}: {counted(number, f'{kind} call')} left out", highlight=False, soft_wrap=True)
+    return read.people
+
+
 @app.command()
 def simulate(
     folder: FolderPath,
@@ -112,8 +134,8 @@ def simulate(
     from_system: FromSystem = False,
     people: Most = None,
     start: Annotated[datetime | None, typer.Option(parser=_when, help="When the first enters; now where left out")] = None,
-    over: Annotated[Duration, typer.Option(parser=_long, help="The others enter evenly over this span")] = _DAY,
-    until: Annotated[Duration, typer.Option(parser=_long, help="So long after the start it ends")] = _YEAR,
+    over: Annotated[Duration, typer.Option(parser=_span, help="The others enter evenly over this span")] = _DAY,
+    until: Annotated[Duration, typer.Option(parser=_ahead, help="So long after the start it ends")] = _YEAR,
     properties: Annotated[
         dict[str, JsonValue] | None,
         typer.Option(parser=_object, help="JSON: of the entering event; each person's newest such event's where left out"),
@@ -140,7 +162,7 @@ def simulate(
                 version.journey, scripts, simulated_setting(version.checked, version.journey, around, seed), end
             )
 
-        _show(version_in(folder, journey), other, (begins, end), around, run, output)
+        _show(version_in(folder, journey), other, (begins, end), around, run, output, setting)
 
 
 @app.command("backtest")
@@ -172,7 +194,7 @@ def back_test(
                 version.journey, scripts, simulated_setting(version.checked, version.journey, around, seed), begins, until
             )
 
-        _show(version_in(folder, journey), other, (begins, until), around, run, output)
+        _show(version_in(folder, journey), other, (begins, until), around, run, output, setting)
 
 
 def _show(
@@ -182,12 +204,16 @@ def _show(
     around: Around,
     run: Callable[[Version], Report],
     output: Format,
+    setting: Path | None,
 ) -> None:
+    around_them = [journey for each in (version, other) if each is not None for journey in each.checked.journeys.values()]
+    check_answers(around, setting, around_them)
+    print_findings(version.warnings, Console(stderr=True))
     result = tried(version, other, run)
     if output is Format.JSON:
         print_json(sums(when, result))
         return
-    console = Console()
+    console = for_people()
     console.print(f"from {when[0].isoformat()} until {when[1].isoformat()}", highlight=False)
     print_report(result.report, version.journey, around.zone, console)
     if other is not None:

@@ -51,7 +51,7 @@ class Wall:
 def setting_of(checked: Checked, journey: Journey, workspace: Workspace) -> Setting:
     """The folder around a journey. Other journeys run along if this one starts them."""
     return Setting(
-        journeys={key: checked.journeys[key] for key in _started(checked.journeys, journey)},
+        journeys={key: checked.journeys[key] for key in started(checked.journeys, journey)},
         segments=dict(checked.segments),
         computed=dict(checked.computed),
         templates={key: template.channels for key, template in checked.templates.items()} if checked.templates else None,
@@ -183,7 +183,7 @@ def _answers(test: JourneyTest) -> dict[str, tuple[Answer, ...]]:
     return found
 
 
-def _started(journeys: Mapping[str, Journey], journey: Journey) -> frozenset[str]:
+def started(journeys: Mapping[str, Journey], journey: Journey) -> frozenset[str]:
     """Journeys of the folder that this one starts, directly or through others."""
     found: set[str] = set()
     ahead = [journey]

@@ -86,9 +86,9 @@ class Shop:
         return file
 
 
-def reis(*arguments: str | Path, said: str = "") -> Answer:
+def reis(*arguments: str | Path, said: str = "", columns: int = 500) -> Answer:
     """Runs the command in this process; wide, so that no line breaks."""
-    result = CliRunner(env={"COLUMNS": "500", "NO_COLOR": "1"}).invoke(app, [str(each) for each in arguments], input=said)
+    result = CliRunner(env={"COLUMNS": str(columns), "NO_COLOR": "1"}).invoke(app, [str(each) for each in arguments], input=said)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Answer(result.exit_code, result.stdout, result.stderr)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from authoring.population import read_people
 from tests.authoring.shop import WELCOME, Shop, reis
 
 PEOPLE = 20
@@ -45,7 +46,19 @@ def test_a_simulation_counts_every_step_and_draws_the_send_curve(shop: Shop, peo
     assert "5 vip" in answer.out
     assert "15 otherwise" in answer.out
     assert "messages per day (UTC)" in answer.out
-    assert "█" in answer.out
+    days, hours = answer.out.split("messages per hour of the day (UTC)")
+    assert "█" in days
+    rows = [line.split() for line in hours.splitlines() if line.strip()]
+    assert [row[0] for row in rows] == [f"{hour:02}:00" for hour in range(24)]
+    assert sum(int(row[-1]) for row in rows if len(row) > 1) == 40
+
+
+def test_in_a_pipe_no_id_is_cut_short_however_narrow_the_terminal(shop: Shop, people: Path) -> None:
+    body = json.loads(json.dumps(WELCOME))
+    body["steps"][1]["id"] = "a-day-in-which-nobody-hears-of-us-" + "at-all-" * 4
+    shop.write("journeys", body)
+    call = ("simulate", shop.path, "welcome", "--people-file", people, "--start", "2026-05-04T09:00:00Z")
+    assert body["steps"][1]["id"] in reis(*call, columns=40).out
 
 
 def test_people_enter_spread_over_the_span_and_the_numbers_add_up(shop: Shop, people: Path) -> None:
@@ -120,6 +133,62 @@ def test_a_back_test_plays_the_events_of_the_period_and_of_no_other(shop: Shop, 
     assert reis(*call, "--from", "2026-03-03", "--until", "2026-03-31").json["report"]["entered"] == 0
 
 
+def test_what_somebody_does_after_their_entry_happens_also_where_it_is_named_like_the_entry(shop: Shop, tmp_path: Path) -> None:
+    bought = {"id": "bought", "event": "Signed Up", "where": {"property": "again", "eq": True}}
+    again = {"id": "again", "type": "wait_for", "paths": [bought], "timeout": {"after": "P30D"}}
+    goal = {"event": "Signed Up", "where": {"property": "again", "eq": True}}
+    shop.write("journeys", {**WELCOME, "goal": goal, "steps": [again]})
+    file = tmp_path / "people.jsonl"
+    times = ("2026-05-01T10:00:00Z", "2026-05-04T10:00:00Z", "2026-05-10T10:00:00Z")
+    did = [{"event": "Signed Up", "at": at, "properties": {"again": True}} for at in times]
+    file.write_text(json.dumps({"id": "ada", "events": did}))
+    call = ("simulate", shop.path, "welcome", "--people-file", file, "--start", "2026-05-04T12:00:00Z", "--format", "json")
+    report = reis(*call).json["report"]
+    assert (report["entered"], report["goal_reached"]) == (1, 1)
+    assert report["refused"] == {"is still under way, and re-entry is 'when-finished'": 1}
+    assert report["steps"][0]["paths"] == {"bought": 1}
+
+
+def test_a_journey_with_errors_is_not_tried_and_warnings_are_shown(shop: Shop, people: Path) -> None:
+    body = json.loads(json.dumps(WELCOME))
+    body["steps"][2]["paths"][0]["if"] = {"segment": "vipp"}
+    body["steps"][0]["template"] = "helo"
+    shop.write("journeys", body)
+    call = (shop.path, "welcome", "--people-file", people)
+    answer = reis("simulate", *call)
+    assert answer.code == 1
+    assert "there is no segment 'vipp'; did you mean 'vip'?" in answer.err
+    assert "there is no template 'helo'" in answer.err
+    assert answer.out == ""
+    shop.write("journeys", WELCOME, name="other-name")
+    (shop.path / "journeys" / "welcome.json").unlink()
+    shop.write("journeys", {**body, "key": "unrelated"})
+    warned = reis("simulate", *call, "--start", "2026-05-04T09:00:00Z", "--format", "json")
+    assert warned.json["report"]["entered"] == PEOPLE
+    assert "rename the file welcome.json" in warned.err
+    assert "unrelated" not in warned.err
+
+
+def test_the_setting_names_a_zone_that_exists_and_calls_that_are_made(shop: Shop, people: Path, tmp_path: Path) -> None:
+    setting = tmp_path / "setting.json"
+    call = ("simulate", shop.path, "welcome", "--people-file", people, "--setting", setting)
+    for body, said in (
+        ({"zone": "Mars/X"}, "$.zone 'Mars/X' is no time zone; use a name"),
+        ({"answers": {"score": [{"status": 500}]}}, "$.answers.score there is no call step 'score'"),
+    ):
+        setting.write_text(json.dumps(body))
+        answer = reis(*call)
+        assert answer.code == 1
+        assert said in answer.err
+
+
+def test_whom_the_entrys_filter_does_not_let_in_is_told(shop: Shop, people: Path) -> None:
+    shop.write("journeys", {**WELCOME, "entry": {"event": "Signed Up", "where": {"property": "plan", "eq": "pro"}}})
+    out = reis("simulate", shop.path, "welcome", "--people-file", people).out
+    assert "welcome: 20 people, 0 entered" in out
+    assert "did not enter: 20 the event does not pass the entry's 'where'" in out
+
+
 def test_what_segments_clients_send_is_a_population_too(shop: Shop, tmp_path: Path) -> None:
     file = tmp_path / "calls.jsonl"
     ann = {"userId": "ann"}
@@ -128,12 +197,23 @@ def test_what_segments_clients_send_is_a_population_too(shop: Shop, tmp_path: Pa
             {"type": "identify", **ann, "traits": {"email": "ann@example.com"}, "timestamp": "2026-03-01T08:00:00Z"},
             {"type": "track", **ann, "event": "Signed Up", "timestamp": "2026-03-01T09:00:00Z", "context": {}},
             {"type": "identify", **ann, "traits": {"spent": 120}, "timestamp": "2026-03-01T18:00:00Z"},
-            {"type": "track", "anonymousId": "x", "event": "Seen", "timestamp": "2026-03-01T09:00:00Z"},
+            {"type": "track", "anonymousId": 7, "event": "Seen", "properties": None, "timestamp": "2026-03-01T09:00:00"},
+            {"type": "page", **ann, "name": "Prices", "properties": {"path": "/prices"}, "timestamp": "2026-03-01T08:30:00Z"},
+            {"type": "screen", **ann, "name": "Home", "timestamp": "2026-03-01T08:31:00Z"},
+            {"type": "group", **ann, "groupId": "g", "timestamp": "2026-03-01T08:32:00Z"},
+            {"type": "alias", **ann, "previousId": "x", "timestamp": "2026-03-01T08:33:00Z"},
         )
     )
     call = ("backtest", shop.path, "welcome", "--events", file, "--from", "2026-03-01", "--until", "2026-04-01")
     report = reis(*call, "--format", "json").json["report"]
     assert (report["people"], report["entered"], report["messages"]) == (2, 1, {"hello": 1, "gift": 1})
+    assert f"{file}: 1 alias call left out" in reis(*call).err
+    (read,) = [person for person in read_people(file).people if person.id == "ann"]
+    assert {did.event: did.properties for did in read.events if did.event != "Signed Up"} == {
+        "Page Viewed": {"name": "Prices", "path": "/prices"},
+        "Screen Viewed": {"name": "Home"},
+        "Group Joined": {"group_id": "g", "traits": {}},
+    }
 
 
 def test_lines_that_cannot_be_read_are_named_with_their_number(shop: Shop, tmp_path: Path) -> None:
@@ -153,6 +233,9 @@ def test_lines_that_cannot_be_read_are_named_with_their_number(shop: Shop, tmp_p
         (("backtest", "welcome", "--from", "2026-03-01"), "--until"),
         (("simulate", "welcome", "--until", "a year"), "is no duration"),
         (("simulate", "welcome", "--start", "soon"), "is no date"),
+        (("simulate", "welcome", "--over=-P1D"), "'-P1D' goes back; write a time that passes"),
+        (("simulate", "welcome", "--until=-P1D"), "'-P1D' does not lead anywhere"),
+        (("simulate", "welcome", "--until", "PT0S"), "'PT0S' does not lead anywhere"),
         (("simulate", "welcome", "--properties", "[1]"), "no JSON object"),
     ],
 )

@@ -1,6 +1,7 @@
 """`reis validate`: everything that is wrong with a folder, offline, each with file, place and remedy."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -149,3 +150,10 @@ def test_a_test_of_a_journey_that_is_not_there_is_told(shop: Shop) -> None:
 
 def test_a_folder_that_does_not_exist_is_a_wrong_call(shop: Shop) -> None:
     assert reis("validate", shop.path / "nowhere").code == 2
+
+
+def test_a_folder_without_anything_is_not_valid(tmp_path: Path) -> None:
+    answer = reis("validate", tmp_path)
+    assert answer.code == 1
+    assert "holds no JSON file" in answer.out
+    assert reis("validate", tmp_path, "--format", "json").json["valid"] is False

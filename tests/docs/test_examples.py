@@ -100,7 +100,7 @@ def test_journey_tests_are_what_the_example_passes(block: dict[str, Any]) -> Non
 def test_the_lines_of_a_population_are_people(tmp_path: Path) -> None:
     (lines,) = re.findall(r"^```jsonl\n(.*?)^```", (ROOT / "docs" / "journeys-as-code.md").read_text(), re.MULTILINE | re.DOTALL)
     (tmp_path / "people.jsonl").write_text(lines)
-    assert [person.id for person in read_people(tmp_path / "people.jsonl")] == ["ada", "bob"]
+    assert [person.id for person in read_people(tmp_path / "people.jsonl").people] == ["ada", "bob"]
 
 
 def test_every_field_of_a_test_file_is_documented() -> None:
