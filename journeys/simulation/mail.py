@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
 
@@ -55,6 +55,8 @@ class Letter:
     visit: int
     wish: Wish
     newest: Attempt
+    within: timedelta
+    """What its fallback leaves each channel, as long as it is from the first one on."""
 
 
 class World(Protocol):
@@ -83,7 +85,10 @@ class Mail:
 
     def post(self, being: Being, run: Enrolment, step: Send, visit: int, wish: Wish, go: Go) -> None:
         """The first attempt leaves."""
-        letter = Letter(run, step, visit, wish, Attempt(1, go.position, go.channel))
+        now, within = self._world.now, timedelta()
+        if step.fallback is not None:
+            within = add(now, step.fallback.within, being.zone(run.journey.zone)[0]) - now
+        letter = Letter(run, step, visit, wish, Attempt(1, go.position, go.channel), within)
         self._newest[run.id, step.id] = letter
         self._attempt(being, letter, letter.newest)
 
@@ -114,8 +119,7 @@ class Mail:
                 self._world.later(being, after, came)
         fallback = letter.step.fallback
         if fallback is not None and not attempt.failed and attempt.rank < RANKS[fallback.unless]:
-            due = add(now, fallback.within, being.zone(run.journey.zone)[0])
-            self._world.later(being, due, partial(self._fall_back, being, letter, attempt))
+            self._world.later(being, now + letter.within, partial(self._fall_back, being, letter, attempt))
 
     def _drawn(self, being: Being, letter: Letter, attempt: Attempt) -> Iterator[tuple[datetime, Response]]:
         """The outcomes that this attempt will have, each with its instant."""
