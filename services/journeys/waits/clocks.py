@@ -46,10 +46,17 @@ def days_differ(begins: datetime, *durations: Duration) -> bool:
 def _clocks_change(instants: Iterable[datetime]) -> bool:
     """Whether any zone's offset is not the same around all of these."""
     days = sorted({instant.astimezone(UTC).date() for instant in instants})
-    return days[-1] - days[0] > _CERTAIN or _change(tuple(days))
+    return days[-1] - days[0] > _CERTAIN or len({_offsets(day + margin) for day in days for margin in _MARGIN}) > 1
 
 
-@lru_cache(maxsize=10_000)
-def _change(days: tuple[date, ...]) -> bool:
-    moments = [datetime.combine(day, time(0), UTC) + margin for day in days for margin in _MARGIN]
-    return any(len({moment.astimezone(zone).utcoffset() for moment in moments}) > 1 for zone in map(ZoneInfo, known_zones()))
+@lru_cache(maxsize=1_000)
+def _offsets(day: date) -> tuple[timedelta | None, ...]:
+    """Every zone's offset when a day begins in UTC."""
+    begins = datetime.combine(day, time(0), UTC)
+    return tuple(begins.astimezone(zone).utcoffset() for zone in _zones())
+
+
+@cache
+def _zones() -> tuple[ZoneInfo, ...]:
+    """Held on to: ZoneInfo itself keeps few of those that nobody uses, and reads the others anew."""
+    return tuple(map(ZoneInfo, sorted(known_zones())))
