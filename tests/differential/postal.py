@@ -71,7 +71,7 @@ class Postal:
         provider = Provider(self._taker, tuple(Channel), Pace(0.0))
         options = Options(fallback_grace=0.0)
         self._delivery = Delivery(database, people, book, clock, policy, provider, options, uuid4())
-        self._fallback = Fallback(database, people, TemplateStore(database, clock), policy, clock)
+        self._fallback = Fallback(database, people, TemplateStore(database, clock), book, policy, clock)
         self._consents = ConsentPost(database, profiles)
         self.intake = Intake(database, book, self._consents, clock)
         self._later: list[tuple[datetime, Act]] = []
