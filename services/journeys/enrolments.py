@@ -71,6 +71,11 @@ class Known:
     decisions: dict[Key, Decision]
     events: dict[tuple[UUID, str], tuple[dict[str, Any], str | None]]
 
+    def woken_by(self, item: StepItem, enrolment: Enrolment) -> tuple[dict[str, Any], str | None]:
+        """The event that woke the path which the workflow is on, and where the feed stood: the entry where none did."""
+        woken = self.events.get((item.enrolment_id, item.event_id)) if item.event_id else None
+        return woken or (enrolment.entry, enrolment.position)
+
 
 async def load(session: AsyncSession, items: Sequence[StepItem]) -> Known:
     """Enrolments, earlier decisions under the same keys, and the events that woke the last paths."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import text
@@ -39,6 +41,18 @@ _ASK_AGAIN = timedelta(seconds=30)
 _WAITS = frozenset({"sleep", "waiting"})
 
 
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """A question of an enrolment that is to move: what was decided there, and the event that woke its path."""
+
+    item: StepItem
+    enrolment: Enrolment
+    wish: Wish
+    decision: Decision | None
+    event: dict[str, Any]
+    position: str | None
+
+
 class Mover:
     """Answers for enrolments that are to move."""
 
@@ -66,7 +80,7 @@ class Mover:
 
         Only workflows are moved: whoever asks for somebody that has none yet does not say which version it is in.
         """
-        asking: dict[Key, tuple[StepItem, Enrolment, Wish]] = {}
+        asking: dict[Key, _Asking] = {}
         for item in items:
             enrolment = known.enrolments.get(item.enrolment_id)
             if (
@@ -76,16 +90,16 @@ class Mover:
                 and item.journey is not None
             ):
                 wish = Wish.model_validate(enrolment.moving)
-                asking[item.enrolment_id, item.step, item.visit] = (item, enrolment, wish)
-        answers = await asyncio.gather(
-            *(self._answer(*asked, known.decisions.get(key)) for key, asked in asking.items()), return_exceptions=True
-        )
+                key = (item.enrolment_id, item.step, item.visit)
+                asking[key] = _Asking(item, enrolment, wish, known.decisions.get(key), *known.woken_by(item, enrolment))
+        answers = await asyncio.gather(*(self._answer(asked) for asked in asking.values()), return_exceptions=True)
         return {key: answer for key, answer in zip(asking, answers, strict=True) if answer is not None}
 
-    async def _answer(self, item: StepItem, enrolment: Enrolment, wish: Wish, decision: Decision | None) -> ServiceOutcome | None:
+    async def _answer(self, asked: _Asking) -> ServiceOutcome | None:
+        item, enrolment, wish = asked.item, asked.enrolment, asked.wish
         if wish.sent is not None:
             return await self._told(item, enrolment, wish, wish.sent)
-        if decision is not None and not await self._still_waits(decision):
+        if asked.decision is not None and not await self._still_waits(asked.decision):
             return None
         here = await self._versions.journey(enrolment.version)
         there = await self._versions.journey(wish.to)
@@ -95,7 +109,7 @@ class Mover:
             case "exit":
                 return await self._exit(enrolment, wish)
             case "stay" | "go":
-                return await self._move(item, enrolment, wish, destination, there, decision)
+                return await self._move(asked, destination, there)
 
     async def _told(self, item: StepItem, enrolment: Enrolment, wish: Wish, sent: Sent) -> ServiceOutcome | None:
         """None once the workflow has begun anew; until then it waits for the signal."""
@@ -131,19 +145,12 @@ class Mover:
         self._deliver(written)
         return Ended(reason="ended")
 
-    async def _move(
-        self,
-        item: StepItem,
-        enrolment: Enrolment,
-        wish: Wish,
-        destination: Destination,
-        there: Journey,
-        decision: Decision | None,
-    ) -> ServiceOutcome | None:
+    async def _move(self, asked: _Asking, destination: Destination, there: Journey) -> ServiceOutcome | None:
+        item, enrolment, wish = asked.item, asked.enrolment, asked.wish
         profile = await self._world.profile(enrolment.profile_id)
         retimed = None
-        if destination.kind == "stay" and decision is not None:
-            retimed = await self._retimed(item, enrolment, there, decision)
+        if destination.kind == "stay" and asked.decision is not None:
+            retimed = await self._retimed(asked, asked.decision, there)
         change = Transfer(
             enrolment=enrolment,
             there=there,
@@ -153,7 +160,7 @@ class Mover:
             target=destination.step if destination.kind == "go" else None,
             traits=profile.traits if profile else {},
             retimed=retimed,
-            was=decision,
+            was=asked.decision,
             request=f"move:{uuid4()}",
             workspace_zone=self._zone,
         )
@@ -166,10 +173,10 @@ class Mover:
         self._deliver(written or [])
         return self._wait_for_it()
 
-    async def _retimed(self, item: StepItem, enrolment: Enrolment, there: Journey, decision: Decision) -> Ruling | None:
+    async def _retimed(self, asked: _Asking, decision: Decision, there: Journey) -> Ruling | None:
         """The wait under way as the other version has it, counted from when it was entered."""
-        step = there.index.steps[item.step]
-        case = Case(enrolment, there, step, item.visit, enrolment.entry, enrolment.entry, enrolment.position, decision.at)
+        enrolment, step = asked.enrolment, there.index.steps[asked.item.step]
+        case = Case(enrolment, there, step, decision.visit, enrolment.entry, asked.event, asked.position, decision.at)
         match step:
             case Wait():
                 return await self._waits.wait(case, step, entered_at=decision.at)

@@ -34,8 +34,13 @@ _WHERE = text(
 )
 _WAITING = text(
     "SELECT e.id, e.journey, e.version, e.profile_id, e.entry, e.position, e.entered_at, e.state, e.reason, "
-    "d.step, d.visit, d.at, d.deadline FROM enrolment e JOIN place p ON p.enrolment_id = e.id JOIN decision d "
+    "d.step, d.visit, d.at, d.deadline, coalesce(w.body, e.entry) AS event, coalesce(w.position, e.position) AS as_of "
+    "FROM enrolment e JOIN place p ON p.enrolment_id = e.id JOIN decision d "
     "ON d.enrolment_id = e.id AND d.step = p.step AND d.visit = p.visit "
+    # What ended the wait before, as the workflow's cursor has it: not the answer of a call, which has no body.
+    "LEFT JOIN LATERAL (SELECT m.body, m.position FROM match m JOIN decision b USING (enrolment_id, step, visit) "
+    "WHERE m.enrolment_id = e.id AND m.kind = 'wait' AND m.body <> '{}' AND b.at <= d.at "
+    "AND (m.step, m.visit) <> (d.step, d.visit) ORDER BY b.at DESC, m.at DESC LIMIT 1) w ON true "
     "WHERE e.id = ANY(:ids) AND d.kind IN ('sleep', 'waiting')"
 )
 
@@ -135,7 +140,7 @@ class Previewer:
         for row in waiting[:EXAMINED]:
             step = there.index.steps[row.step]
             enrolment = Enrolment(*row[:9])
-            case = Case(enrolment, there, step, row.visit, enrolment.entry, enrolment.entry, enrolment.position, row.at)
+            case = Case(enrolment, there, step, row.visit, enrolment.entry, row.event, row.as_of, row.at)
             ends: datetime | None = now
             if isinstance(step, Wait):
                 ends = (await self._waits.wait(case, step, entered_at=row.at)).decision.deadline or now

@@ -114,8 +114,7 @@ class Steps:
         step = journey.index.steps.get(item.step)
         if step is None:
             return None
-        woken = known.events.get((item.enrolment_id, item.event_id)) if item.event_id else None
-        event, position = woken or (enrolment.entry, enrolment.position)
+        event, position = known.woken_by(item, enrolment)
         return Case(enrolment, journey, step, item.visit, enrolment.entry, event, position)
 
     async def _arrived(self, cases: Sequence[Case]) -> list[Case]:

@@ -46,8 +46,8 @@ class Person:
     id: UUID
     version: str
 
-    async def asks(self, step: str, visit: int = 1, *, confirm: bool = False) -> object:
-        return await self.service.perform(self.id, step, visit, journey=self.version, confirm=confirm)
+    async def asks(self, step: str, visit: int = 1, **more: object) -> object:
+        return await self.service.perform(self.id, step, visit, journey=self.version, **more)
 
     async def moves(self) -> dict[str, Any] | None:
         """The newest move that Temporal is told of; the workflow takes it."""
@@ -225,6 +225,48 @@ async def test_a_wait_for_listens_as_the_new_version_says(service: Service) -> N
     assert await service.track(person.profile_id, "Ordered") == []
     (signal,) = await service.track(person.profile_id, "Paid")
     assert (signal.kind, signal.payload["visit"]) == ("matched", 1)
+
+
+BOOKING = {"id": "booking", "type": "wait_for", "paths": [{"id": "booked", "event": "Booked"}]}
+VISIT = {"id": "visit", "type": "wait", "until": {"ref": "event.properties.visit_at"}, "if_past": "exit"}
+
+
+async def _books(person: Person, **properties: object) -> str:
+    """What the workflow then refers to as the event."""
+    await person.asks("booking")
+    (signal,) = await person.service.track(person.profile_id, "Booked", **properties)
+    return str(signal.payload["event_id"])
+
+
+async def test_a_wait_until_a_date_of_the_event_that_woke_its_path_ends_at_that_date_after_a_move_too(service: Service) -> None:
+    old = await _publish(service, BOOKING, VISIT, LETTER)
+    person = await _enters(service, old)
+    event = await _books(person, visit_at="2026-03-20T09:00:00Z")
+    before = await person.asks("visit", event_id=event)
+    await _publish(service, BOOKING, VISIT, LETTER | {"name": "After the visit"})
+    preview = await service.lifecycle.desk.preview("signup", MigrationRequest())
+    assert (preview.retiming.same, preview.retiming.due_now) == (1, 0)
+    await _migrate(service)
+    await person.asks("visit", event_id=event, confirm=True)
+    await person.moves()
+    assert isinstance(before, Sleep)
+    assert await person.asks("visit", event_id=event) == before
+
+
+async def test_a_wait_for_what_belongs_to_the_event_that_woke_its_path_still_finds_it_after_a_move(service: Service) -> None:
+    where = {"property": "booking", "eq": {"ref": "event.properties.booking"}}
+    paid = {"id": "paid", "type": "wait_for", "paths": [{"id": "paid", "event": "Paid", "where": where}]}
+    old = await _publish(service, BOOKING, paid, LETTER)
+    person = await _enters(service, old)
+    event = await _books(person, booking="b-1")
+    await person.asks("paid", event_id=event)
+    await _publish(service, BOOKING, paid, LETTER | {"name": "Thanks"})
+    await _migrate(service)
+    await person.asks("paid", event_id=event, confirm=True)
+    await person.moves()
+    assert await service.track(person.profile_id, "Paid", booking="b-2") == []
+    (signal,) = await service.track(person.profile_id, "Paid", booking="b-1")
+    assert (signal.kind, signal.payload["step"]) == ("matched", "paid")
 
 
 async def test_exit_criteria_are_those_of_the_new_version(service: Service) -> None:
