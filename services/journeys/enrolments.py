@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.journeys import StepItem
-from services.journeys import places
+from services.journeys import deferrals, places
 from services.journeys.outgoing import Outgoing
 from services.journeys.steps.awaiting import Parent
 from services.journeys.steps.results import answer
@@ -158,8 +158,8 @@ async def decided(session: AsyncSession, keys: Sequence[Key]) -> dict[Key, Decis
 async def keep(session: AsyncSession, decisions: Sequence[Decision]) -> set[Key]:
     """Writes decisions; returns the keys of those that are new.
 
-    A decision that was made before stays; a deferral, which only says until when nothing is decided, gives way. New ones
-    say where their enrolments stand now, and how late after their last wait.
+    A decision that was made before stays; a deferral, which only says until when nothing is decided, gives way to one that
+    tells of it. New ones say where their enrolments stand now, and how late after their last wait.
     """
     if not decisions:
         return set()
@@ -174,7 +174,7 @@ async def keep(session: AsyncSession, decisions: Sequence[Decision]) -> set[Key]
             + places.LATE.format(at="g.at")
             + " FROM given g LEFT JOIN place p ON p.enrolment_id = g.enrolment_id "
             "ON CONFLICT (enrolment_id, step, visit) DO UPDATE SET kind = excluded.kind, "
-            "outcome = excluded.outcome, seen = excluded.seen, at = excluded.at, deadline = excluded.deadline, "
+            f"outcome = excluded.outcome, seen = {deferrals.SEEN_OF_NEXT}, at = excluded.at, deadline = excluded.deadline, "
             "late = coalesce(excluded.late, decision.late) "
             "WHERE decision.kind = 'deferred' RETURNING enrolment_id, step, visit), "
             "stands AS (INSERT INTO place (enrolment_id, step, visit, since, due) "

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from services.journeys.deferrals import DEFERRED
 from services.journeys.explaining.model import MessageFate, WaitEnd
 
 _TO_THE_JOURNEY = {"pause": "paused", "resume": "resumed", "drain": "drained", "archive": "archived"}
@@ -32,10 +33,10 @@ def decided(kind: str, step: str, outcome: Mapping[str, Any], seen: Mapping[str,
         case "skipped":
             detail = f" ({seen['detail']})" if seen.get("detail") else ""
             return f"At {step!r} the message {seen.get('template')!r} was not sent: {seen.get('reason')}{detail}."
+        case "deferred" if seen.get("reason") in ("paused", "resumed"):
+            return f"At {step!r} it waits for the end of the journey's pause."
         case "deferred":
-            detail = f" ({seen['detail']})" if seen.get("detail") else ""
-            why = f": {seen['reason']}{detail}" if seen.get("reason") else ""
-            return f"At {step!r} it was put off until {instant(until)}{why}."
+            return f"At {step!r} it was put off until {instant(until)}{_why(seen)}."
         case "sleep":
             return f"At {step!r} it waits until {instant(until)}."
         case "waiting":
@@ -60,6 +61,18 @@ def decided(kind: str, step: str, outcome: Mapping[str, Any], seen: Mapping[str,
             return f"At {step!r} the journey {seen.get('journey')!r} was not started: nobody can enter it."
         case _:
             return f"At {step!r}: {kind.replace('_', ' ')}."
+
+
+def put_off(seen: Mapping[str, Any]) -> str:
+    """What a decision was put off for before it was made; nothing where it was not."""
+    deferred = seen.get(DEFERRED)
+    if not isinstance(deferred, Mapping):
+        return ""
+    first, latest, count = deferred["first"], deferred["latest"], deferred["count"]
+    arrived = f" The person had come there at {_told(first['at'])} and was put off"
+    if count == 1:
+        return f"{arrived} {_time_off(first)}."
+    return f"{arrived} {count} times: first {_time_off(first)}, last at {_told(latest['at'])} {_time_off(latest)}."
 
 
 def held(state: str, until: datetime) -> str:
@@ -111,10 +124,25 @@ def audited(action: str, who: str, detail: Mapping[str, Any]) -> str:
         return f"{who} {_TO_THE_JOURNEY[action]} the journey."
     if action == "migrate":
         ends, ended = detail.get("wait_ends"), detail.get("wait_ended")
-        told = f"; the wait now ends at {instant(datetime.fromisoformat(ends))}" if ends and ends != ended else ""
+        told = f"; the wait now ends at {_told(ends)}" if ends and ends != ended else ""
         return f"{who} moved it to another version, from {detail.get('from_step')!r} to {detail.get('to_step')!r}{told}."
     told = ", ".join(f"{name} {value}" for name, value in sorted(detail.items()) if isinstance(value, str | int | float))
     return f"{who}: {action.replace('_', ' ')}" + (f" ({told})." if told else ".")
+
+
+def _time_off(deferral: Mapping[str, Any]) -> str:
+    if deferral.get("reason") == "paused":
+        return "while the journey was paused"
+    return f"until {_told(deferral.get('until'))}{_why(deferral)}"
+
+
+def _why(deferral: Mapping[str, Any]) -> str:
+    detail = f" ({deferral['detail']})" if deferral.get("detail") else ""
+    return f": {deferral['reason']}{detail}" if deferral.get("reason") else ""
+
+
+def _told(at: str | None) -> str:
+    return instant(datetime.fromisoformat(at) if at else None)
 
 
 def _policy(outcome: Mapping[str, Any]) -> str:

@@ -110,7 +110,7 @@ async def _decisions(session: AsyncSession, row: Any) -> list[Line]:
     for number, each in enumerate(rows):
         following = rows[number + 1].at if number + 1 < len(rows) else None
         end = _end(each, following, row.ended_at) if each.kind in _WAITS else None
-        said = sentences.decided(each.kind, each.step, each.outcome, each.seen, each.deadline)
+        said = sentences.decided(each.kind, each.step, each.outcome, each.seen, each.deadline) + sentences.put_off(each.seen)
         lines.append(
             Line(
                 at=each.at,

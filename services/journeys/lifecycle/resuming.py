@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
@@ -15,13 +15,11 @@ from contracts.journeys import RefreshSignal
 from infra.db import Database
 from journeys.model import Call, EmitEvent, Send, StartJourney, Step, UpdateProfile, Wait
 from journeys.timing import Past, past_due
+from services.journeys.deferrals import PAUSED, PAUSED_AT
 from services.journeys.lifecycle.pacing import Pace
 from services.journeys.outgoing import Outgoing, write
 from services.journeys.steps.cases import Case
 from services.journeys.steps.rulings import Ruling, decision_of
-
-PAUSED = "paused"
-RESUMED = "resumed"
 
 # Only for the case that no signal comes.
 _ASK_AGAIN = timedelta(days=7)
@@ -37,13 +35,14 @@ _ASKED = text(
     "CAST(:steps AS text[]), CAST(:visits AS int[])) AS k(enrolment_id, step, visit) WHERE d.enrolment_id = k.enrolment_id "
     "AND d.step = k.step AND d.visit = k.visit"
 )
-# What happened last to those who wait at a deferred step: the newest decision that took time or acted.
+# What happened last to those who wait at a deferred step: the newest decision that took time or acted. One that was over before
+# the pause brought them here in time, however long something else, such as quiet hours, kept them here.
 _BEFORE = text(
-    "SELECT DISTINCT ON (b.enrolment_id) b.enrolment_id, b.step, b.kind, b.deadline, b.seen->>'zone' AS zone "
-    "FROM unnest(CAST(:ids AS uuid[]), "
-    "CAST(:steps AS text[]), CAST(:visits AS int[])) AS k(enrolment_id, step, visit) "
-    "JOIN decision d USING (enrolment_id, step, visit) JOIN decision b ON b.enrolment_id = d.enrolment_id "
-    "AND b.kind NOT IN ('deferred', 'chose', 'held_out') "
+    "SELECT DISTINCT ON (b.enrolment_id) b.enrolment_id, b.step, b.kind, b.deadline, b.seen->>'zone' AS zone, "
+    "b.deadline >= coalesce(CAST(d.seen->>'paused_at' AS timestamptz), j.paused_at) AS in_pause "
+    "FROM unnest(CAST(:ids AS uuid[]), CAST(:steps AS text[]), CAST(:visits AS int[])) AS k(enrolment_id, step, visit) "
+    "JOIN decision d USING (enrolment_id, step, visit) JOIN journey j ON j.key = d.journey "
+    "JOIN decision b ON b.enrolment_id = d.enrolment_id AND b.kind NOT IN ('deferred', 'chose', 'held_out') "
     "WHERE d.kind = 'deferred' AND d.seen->>'reason' IN ('paused', 'resumed') "
     "ORDER BY b.enrolment_id, b.at DESC, b.deadline DESC NULLS LAST"
 )
@@ -84,9 +83,9 @@ def acts(step: Step) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """The journeys that are paused now, and those that have been: nobody is parked in the others."""
+    """The journeys that are paused now, each since when, and those that have been: nobody is parked in the others."""
 
-    now: frozenset[str]
+    now: Mapping[str, datetime]
     before: frozenset[str]
 
     def ever(self, journey: str) -> bool:
@@ -94,18 +93,22 @@ class Paused:
 
     @classmethod
     async def of(cls, session: AsyncSession) -> Self:
-        rows = (await session.execute(text("SELECT key, state FROM journey WHERE paused_at IS NOT NULL"))).all()
-        now = frozenset(row.key for row in rows if row.state == "paused")
-        return cls(now, frozenset(row.key for row in rows) - now)
+        rows = (await session.execute(text("SELECT key, state, paused_at FROM journey WHERE paused_at IS NOT NULL"))).all()
+        now = {row.key: row.paused_at for row in rows if row.state == "paused"}
+        return cls(now, frozenset(row.key for row in rows) - now.keys())
 
 
-def parked(case: Case, now: datetime) -> Ruling:
-    """Nothing is decided while the journey is paused; a signal tells when it is resumed."""
-    return Ruling(decision_of(case, "deferred", {"kind": "deferred"}, {"reason": PAUSED}, now, now + _ASK_AGAIN))
+def parked(case: Case, since: datetime, now: datetime) -> Ruling:
+    """Nothing is decided while the journey is paused, as it is since then; a signal tells when it is resumed."""
+    seen = {"reason": PAUSED, PAUSED_AT: since.isoformat()}
+    return Ruling(decision_of(case, "deferred", {"kind": "deferred"}, seen, now, now + _ASK_AGAIN))
 
 
 async def late_waits(session: AsyncSession, cases: Sequence[Case]) -> dict[UUID, tuple[str, datetime, str]]:
-    """Of those whom a pause parked at these steps: the wait that they came from, when it ended and in which zone, if any."""
+    """Of those whom a pause parked at these steps: the wait that they came from, when it ended and in which zone.
+
+    Only if it ended in the pause.
+    """
     if not cases:
         return {}
     keys = [(case.enrolment.id, case.step.id, case.visit) for case in cases]
@@ -113,7 +116,7 @@ async def late_waits(session: AsyncSession, cases: Sequence[Case]) -> dict[UUID,
     return {
         row.enrolment_id: (row.step, row.deadline, row.zone or "UTC")
         for row in rows.all()
-        if row.kind == "sleep" and row.deadline
+        if row.kind == "sleep" and row.in_pause
     }
 
 

@@ -127,7 +127,7 @@ class Steps:
         return [replace(case, arrived_at=_arrival(case, arrived.get(case.enrolment.id))) for case in cases]
 
     async def _held_back(self, cases: Sequence[Case], paused: Paused) -> dict[enrolments.Key, Ruling]:
-        """Steps that act wait while their journey is paused; after the pause the policy of the wait before them counts.
+        """Steps that act wait while their journey is paused; after it the policy of the wait that ended meanwhile counts.
 
         Whoever turns in a circle without rest is stopped.
         """
@@ -137,7 +137,11 @@ class Steps:
         if not acting:
             return endless
         now = self._clock.now()
-        found = endless | {_key(case): parked(case, now) for case in acting if case.enrolment.journey in paused.now}
+        found = endless | {
+            _key(case): parked(case, since, now)
+            for case in acting
+            if (since := paused.now.get(case.enrolment.journey)) is not None
+        }
         async with self._database.read() as session:
             late = await late_waits(session, [case for case in acting if _key(case) not in found])
         for case in acting:

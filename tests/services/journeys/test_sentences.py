@@ -29,6 +29,37 @@ def test_a_decision_is_told_with_what_it_came_to(kind: str, seen: dict[str, obje
     assert sentences.decided(kind, "x", {}, seen, None) == said
 
 
+NIGHT = {
+    "at": "2026-03-01T22:00:00+00:00",
+    "until": "2026-03-02T07:00:00+00:00",
+    "reason": "quiet_hours",
+    "detail": "22:00 to 08:00",
+}
+MORNING = {"at": "2026-03-02T07:00:00+00:00", "reason": "paused"}
+ARRIVED = "The person had come there at 2026-03-01 22:00:00 UTC and was put off"
+OFF = "until 2026-03-02 07:00:00 UTC: quiet_hours (22:00 to 08:00)"
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        ({}, ""),
+        ({"deferred": {"count": 1, "first": NIGHT, "latest": NIGHT}}, f" {ARRIVED} {OFF}."),
+        (
+            {"deferred": {"count": 2, "first": NIGHT, "latest": MORNING}},
+            f" {ARRIVED} 2 times: first {OFF}, last at 2026-03-02 07:00:00 UTC while the journey was paused.",
+        ),
+    ],
+)
+def test_a_decision_is_told_with_what_it_was_put_off_for(seen: dict[str, object], said: str) -> None:
+    assert sentences.put_off(seen) == said
+
+
+def test_whom_a_pause_holds_back_is_not_told_of_an_instant_either() -> None:
+    said = "At 'x' it waits for the end of the journey's pause."
+    assert sentences.decided("deferred", "x", {}, {"reason": "paused"}, AT) == said
+
+
 def test_values_are_told_as_they_stand_in_a_file() -> None:
     seen = {"vip": {"seen": {"segments.vip": True, "name": "Ann"}}}
     said = sentences.decided("chose", "x", {"path": "vip"}, seen, None)

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from contracts.channels import SendResult
 from contracts.journeys import EnrolRequest, FinishItem
 from infra.errors import BadInput, Conflict
 from journeys.outcome import Deferred, Done, Ended, Moved, Sleep
@@ -238,6 +239,41 @@ async def test_tolerance_is_counted_in_days_of_the_person(service: Service, zone
     service.pass_time(timedelta(hours=23, minutes=30))
     await _change(service, "resume")
     assert isinstance(await service.perform(enrolment, "letter"), expected)
+
+
+async def test_who_came_before_the_pause_and_waited_for_the_morning_is_not_made_late_by_it(service: Service) -> None:
+    await _publish(service, PAUSE | {"if_past": "exit"}, LETTER)
+    _, enrolment = await service.enter()
+    await service.perform(enrolment, "pause")
+    service.pass_time(timedelta(days=3, seconds=1))
+    accepted = service.neighbours.result
+    morning = service.clock.now() + timedelta(hours=11)
+    service.neighbours.result = SendResult(status="deferred", until=morning, reason="quiet_hours")
+    await service.perform(enrolment, "letter")
+    service.pass_time(timedelta(hours=10))
+    await _change(service, "pause")
+    service.pass_time(timedelta(hours=1, minutes=1))
+    service.neighbours.result = accepted
+    assert isinstance(await service.perform(enrolment, "letter"), Deferred)
+    await _change(service, "resume")
+    assert await _woken(service) == [enrolment]
+    assert isinstance(await service.perform(enrolment, "letter"), Done)
+    ((deferred,),) = await service.rows("SELECT seen->'deferred' FROM decision WHERE step = 'letter'")
+    assert (deferred["count"], deferred["first"]["reason"], deferred["latest"]["reason"]) == (2, "quiet_hours", "paused")
+
+
+async def test_a_wait_that_ended_in_the_first_of_two_pauses_is_late_after_the_second(service: Service) -> None:
+    await _publish(service, PAUSE | {"if_past": "exit"}, LETTER)
+    _, enrolment = await service.enter()
+    await service.perform(enrolment, "pause")
+    await _change(service, "pause")
+    service.pass_time(timedelta(days=3))
+    await service.perform(enrolment, "letter")
+    service.pass_time(timedelta(hours=1))
+    await _change(service, "resume", "pause")
+    assert isinstance(await service.perform(enrolment, "letter"), Deferred)
+    await _change(service, "resume")
+    assert isinstance(await service.perform(enrolment, "letter"), Ended)
 
 
 async def test_a_draining_journey_refuses_entries_lets_people_go_on_and_archives_itself(service: Service) -> None:

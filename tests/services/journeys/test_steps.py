@@ -11,6 +11,8 @@ from contracts.journeys import StepItem
 from infra.errors import BadInput
 from journeys.moving import MOST_ROUNDS
 from journeys.outcome import Chose, Deferred, Done, Ended, Later, PastDue, Sleep
+from services.journeys import reporting
+from services.journeys.reporting import Story
 from tests.services.journeys.conftest import Service
 
 SEND = {"id": "hello", "type": "send", "template": "hello", "channels": ["email"]}
@@ -121,13 +123,41 @@ async def test_a_skipped_send_goes_on_and_says_why(service: Service) -> None:
 async def test_a_deferred_send_is_asked_again(service: Service) -> None:
     await service.publish(steps=[SEND])
     _, enrolment_id = await service.enter()
-    until = service.clock.now() + timedelta(hours=8)
-    service.neighbours.result = SendResult(status="deferred", until=until)
+    arrived = service.clock.now()
+    until = arrived + timedelta(hours=8)
+    service.neighbours.result = SendResult(status="deferred", until=until, reason="quiet_hours")
     assert await service.perform(enrolment_id, "hello") == Deferred(wake_at=until)
     assert await service.rows("SELECT kind, deadline FROM decision") == [("deferred", until)]
+    service.pass_time(timedelta(hours=8))
     service.neighbours.result = SendResult(status="accepted", message_id=uuid4())
     assert await service.perform(enrolment_id, "hello") == Done()
-    assert await service.rows("SELECT kind, deadline FROM decision") == [("sent", None)]
+    ((kind, deadline, seen),) = await service.rows("SELECT kind, deadline, seen FROM decision")
+    assert (kind, deadline) == ("sent", None)
+    put_off = {"at": arrived.isoformat(), "until": until.isoformat(), "reason": "quiet_hours"}
+    assert seen["deferred"] == {"count": 1, "first": put_off, "latest": put_off}
+
+
+async def test_of_many_deferrals_the_first_and_the_latest_are_kept_with_their_number(service: Service) -> None:
+    await service.publish(steps=[SEND])
+    _, enrolment_id = await service.enter()
+    for number in range(4):
+        until = service.clock.now() + timedelta(hours=8)
+        result = SendResult(status="deferred", until=until, reason="frequency_cap", detail=f"{number} came before")
+        service.neighbours.result = result
+        await service.perform(enrolment_id, "hello")
+        service.pass_time(timedelta(hours=8))
+    service.neighbours.result = SendResult(status="skipped", reason="no_consent")
+    await service.perform(enrolment_id, "hello")
+    (line,) = [line for line in (await told(service, enrolment_id)).lines if line.what == "skipped"]
+    deferred = line.seen["deferred"]
+    assert (deferred["count"], line.seen["reason"]) == (4, "no_consent")
+    assert [deferred[each]["detail"] for each in ("first", "latest")] == ["0 came before", "3 came before"]
+
+
+async def told(service: Service, enrolment_id: UUID) -> Story:
+    """As `GET /v1/enrolments/{id}/story` answers it."""
+    async with service.database.read() as session:
+        return await reporting.story(session, enrolment_id)
 
 
 async def test_a_wait_until_a_date_follows_the_persons_zone(service: Service) -> None:
