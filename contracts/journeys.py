@@ -69,7 +69,8 @@ class StepItem(Wire):
     version that the workflow is in: one that has yet to hear of its move is told to wait for it.
 
     `confirm` asks whether a deadline that was answered before is really due: on an accelerated clock it may
-    not be, and an event that came in time may still be on its way.
+    not be, and an event that came in time may still be on its way. `rounds` are those that were completed of the repetitions
+    that the step lies in.
     """
 
     enrolment_id: UUID
@@ -78,6 +79,7 @@ class StepItem(Wire):
     event_id: str | None = None
     journey: str | None = None
     confirm: bool = False
+    rounds: dict[str, int] = Field(default_factory=dict)
 
 
 class StepItems(Wire):

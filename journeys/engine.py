@@ -85,20 +85,23 @@ def start(journey: Journey, passed: list[str] | None = None) -> Cursor:
     return move(journey, Cursor(), journey.index.first, passed=passed)
 
 
-def resume(journey: Journey, cursor: Cursor, step: str | None, offset: int) -> Cursor:
+def resume(journey: Journey, cursor: Cursor, step: str | None, offset: int, *, keep_rounds: bool = True) -> Cursor:
     """The cursor of somebody whom a migration or a person has moved to `step`; None: who stays, but in another version.
 
-    `offset` is the highest visit that was decided so far: what comes is decided anew. Raises UnknownStep.
+    `offset` is the highest visit that was decided so far: what comes is decided anew. Rounds that are behind them count in
+    every repetition that they were in and are in again. `keep_rounds` is False for workflows of the time when a move forgot them,
+    unless they stayed at a step inside. Raises UnknownStep.
     """
     if step is not None:
-        return move(journey, Cursor(offset=offset, event_id=cursor.event_id), step)
+        loops = cursor.loops if keep_rounds else {}
+        return move(journey, Cursor(loops=loops, offset=offset, event_id=cursor.event_id), step)
     if cursor.step is None:
         return cursor
-    parents = journey.index.places[step_of(journey, cursor.step).id].parents
+    around = journey.index.rounds[step_of(journey, cursor.step).id]
     return Cursor(
         step=cursor.step,
         visits={cursor.step: cursor.visit - offset},
-        loops={name: cursor.loops.get(name, 0) for name in parents if isinstance(journey.index.steps[name], Repeat)},
+        loops={name: cursor.loops.get(name, 0) for name in around if keep_rounds or name != cursor.step},
         offset=offset,
         event_id=cursor.event_id,
     )

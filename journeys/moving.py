@@ -22,7 +22,8 @@ def move(
 ) -> Cursor:
     """Goes to a step, through every step that needs nobody's answer, and counts rounds and visits. None: to the journey's end.
 
-    `event_id` is what woke the path; None where none did. The steps gone through are added to `passed`.
+    `event_id` is what woke the path; None where none did. The steps gone through are added to `passed`. A cursor at no step
+    comes from nowhere: it begins, or was moved by hand, and has the rounds that it brings along.
     """
     index = journey.index
     came_from, event_id = cursor.step, cursor.event_id if event_id is None else event_id
@@ -34,9 +35,8 @@ def move(
         around = index.rounds[target]
         if around or loops:
             loops = {name: loops.get(name, 0) for name in around}
-        if isinstance(step, Repeat):
-            inside = came_from is not None and target in index.places[came_from].parents
-            loops = {**loops, target: loops[target] + 1 if inside else 0}
+        if isinstance(step, Repeat) and came_from is not None:
+            loops = {**loops, target: loops[target] + 1 if target in index.places[came_from].parents else 0}
         if hops_left == 0:
             return finish(cursor, ENDLESS, event_id)
         hops_left -= 1

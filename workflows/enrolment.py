@@ -26,6 +26,8 @@ with workflow.unsafe.imports_passed_through():
         RefreshSignal,
         StepItem,
     )
+    from journeys.cursor import Cursor
+    from journeys.model import Journey
     from journeys.outcome import Deferred, Done, Matched, Outcome, Sleep, TimedOut, Waiting, Woke
     from workflows.definitions import PinnedEnrolment
     from workflows.state import EnrolmentState, Pending
@@ -49,6 +51,8 @@ DEFERRED_SENDS_WAIT = "deferred-sends-wait"
 """2: a deferred send sleeps and asks again; in 1 a deferral was the last word on a send."""
 WALKS_ANEW = "walks-anew"
 """3: also somebody who never has to wait (all that is waited for has happened) begins anew before history is too long."""
+MOVES_KEEP_ROUNDS = "moves-keep-rounds"
+"""4: who is moved within a repetition has done the rounds that they have done; in 3 a move forgot them."""
 
 
 @workflow.defn(name=WORKFLOW)
@@ -60,7 +64,7 @@ class EnrolmentWorkflow:
         self._enrolment = enrolment
         self._state = state = enrolment.carried or EnrolmentState(cursor=start(enrolment.journey))
         if (move := state.move_to) is not None:
-            state.moved(resume(enrolment.journey, state.cursor, move.step, move.offset))
+            state.moved(_resumed(enrolment.journey, state.cursor, move))
 
     @workflow.run
     async def run(self, enrolment: PinnedEnrolment) -> str:
@@ -138,6 +142,7 @@ class EnrolmentWorkflow:
             event_id=self._state.cursor.event_id,
             journey=self._enrolment.digest,
             confirm=confirm,
+            rounds=self._state.cursor.loops,
         )
         while True:
             try:
@@ -187,6 +192,13 @@ class EnrolmentWorkflow:
         """Signals are taken without waiting for anything, so those that have arrived are in the state."""
         if _history_is_long(since):
             workflow.continue_as_new(self._enrolment.again(self._state))
+
+
+def _resumed(journey: Journey, cursor: Cursor, move: MoveSignal) -> Cursor:
+    """Where a move leads."""
+    kept = resume(journey, cursor, move.step, move.offset)
+    forgotten = resume(journey, cursor, move.step, move.offset, keep_rounds=False)
+    return kept if kept == forgotten or workflow.patched(MOVES_KEEP_ROUNDS) else forgotten
 
 
 def _history_is_long(since: int = 0) -> bool:

@@ -11,6 +11,8 @@ import orjson
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from contracts.journeys import StepItem
+
 Key = tuple[UUID, str, int]
 
 # How late a decision came after the wait before it: nothing where a signal ended that wait, or its time is not up.
@@ -67,14 +69,12 @@ async def told(session: AsyncSession, signals: Sequence[tuple[UUID, str, Mapping
         )
 
 
-async def moved_from(session: AsyncSession, enrolment: UUID, step: str, visit: int) -> None:
-    """The newest move began at this step, at which nothing may have been decided yet."""
+async def moved_from(session: AsyncSession, item: StepItem) -> None:
+    """The newest move began where the workflow asked this, at which nothing may have been decided yet."""
+    stood = item.model_dump(mode="json", include={"step", "visit", "event_id", "rounds"})
     await session.execute(
-        text(
-            "UPDATE place SET moved = moved || jsonb_build_object('step', CAST(:step AS text), 'visit', CAST(:visit AS int)) "
-            "WHERE enrolment_id = :id"
-        ),
-        {"id": enrolment, "step": step, "visit": visit},
+        text("UPDATE place SET moved = moved || CAST(:stood AS jsonb) WHERE enrolment_id = :id"),
+        {"id": item.enrolment_id, "stood": orjson.dumps(stood).decode()},
     )
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from journeys import Cursor, Finish, Journey, OutcomeMismatch, Perform, UnknownStep, advance, parse_journey, plan, start
+from journeys import Cursor, Finish, Journey, OutcomeMismatch, Perform, UnknownStep, advance, parse_journey, plan, resume, start
 from journeys.outcome import (
     Chose,
     Deferred,
@@ -147,6 +147,56 @@ def test_a_goto_to_the_repetition_is_the_next_round_and_one_out_of_it_forgets_th
     cursor = start(journey)
     assert cursor.loops == {"loop": 0}
     assert advance(journey, cursor, TimedOut(), NOW).loops == {}
+
+
+def _third_round(until: object = None) -> tuple[Journey, Cursor]:
+    """Somebody at `first` in the last of three rounds, or asked whether it is the last."""
+    loop = {"id": "loop", "type": "repeat", "max": 3, "steps": [pause("first"), pause("second")]}
+    loop |= {"until": until} if until is not None else {}
+    journey = parse_journey(small(loop, send("after")))
+    rounds = (Woke(), Woke()) if until is None else (Chose(path="again"), Woke(), Woke())
+    cursor = start(journey)
+    for outcome in rounds * 2:
+        cursor = advance(journey, cursor, outcome, NOW)
+    return journey, cursor
+
+
+def _left(journey: Journey, cursor: Cursor) -> list[str]:
+    """The steps that are still to come."""
+    came = []
+    while (step := cursor.step) is not None:
+        came.append(step)
+        outcome = {"loop": Chose(path="again"), "after": Done()}.get(step, Woke())
+        cursor = advance(journey, cursor, outcome, NOW)
+    return came
+
+
+@pytest.mark.parametrize(
+    ("to", "left"),
+    [
+        ("second", ["second", "after"]),
+        ("loop", ["first", "second", "after"]),
+        (None, ["first", "second", "after"]),
+        ("after", ["after"]),
+    ],
+)
+def test_who_is_moved_within_a_repetition_has_done_the_rounds_that_they_have_done(to: str | None, left: list[str]) -> None:
+    journey, cursor = _third_round()
+    assert (cursor.step, cursor.loops) == ("first", {"loop": 2})
+    assert _left(journey, resume(journey, cursor, to, 10)) == left
+
+
+def test_who_stays_where_a_repetition_asks_has_done_the_rounds_that_they_have_done() -> None:
+    journey, cursor = _third_round(until={"trait": "done", "eq": True})
+    assert (cursor.step, cursor.loops) == ("loop", {"loop": 2})
+    for moved in (resume(journey, cursor, None, 10), resume(journey, cursor, "loop", 10)):
+        assert _left(journey, moved) == ["loop", "first", "second", "after"]
+
+
+def test_who_is_moved_into_a_repetition_begins_its_first_round() -> None:
+    journey, cursor = _third_round()
+    after = resume(journey, cursor, "after", 10)
+    assert resume(journey, after, "second", 20).loops == {"loop": 0}
 
 
 def test_visits_are_kept_only_for_steps_that_can_come_again() -> None:

@@ -203,6 +203,22 @@ async def moved(shell: Shell) -> Enrolled:
     return person
 
 
+async def moved_in_rounds(shell: Shell) -> Enrolled:
+    """To a step of the repetition that they are in the last round of, in another version."""
+    shell.world.script.update(
+        ask=lambda _: Waiting(matched=Match(path="ok", event_id="call-1")),
+        within=lambda _: Waiting(matched=Match(path="ended", event_id="child-1")),
+        kind=lambda _: Chose(path="cat"),
+        rounds=lambda _: Chose(path="again"),
+        news=lambda item: Waiting() if item.visit == 3 else Waiting(matched=Match(path="bought", event_id=f"e-{item.visit}")),
+    )
+    person = await shell.enrol(EVERY_STEP)
+    await _standing_at(shell, person, "news", 3)
+    await person.moved(EVERY_STEP_LATER, "news", offset=20)
+    await person.result()
+    return person
+
+
 async def treadmill(shell: Shell) -> Enrolled:
     """A life without a wait, in several runs."""
     shell.world.script["step"] = lambda item: Waiting(matched=Match(path="stepped", event_id=f"e-{item.visit}"))
@@ -259,7 +275,7 @@ ALL: Mapping[str, Scenario] = {
     for one in (
         *(r_with_event, r_timed_out, r_interrupted, r_in_quiet_hours, r_confirmed),
         *(follow_up_attended, follow_up_found_by_looking_back, follow_up_no_show, puppy, rounds),
-        *(every_step, refreshed, moved, treadmill),
+        *(every_step, refreshed, moved, moved_in_rounds, treadmill),
     )
 } | {
     f"example-{key}-{'taken' if taken else 'timed-out'}": _example(definition, taken=taken)

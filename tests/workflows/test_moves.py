@@ -8,6 +8,7 @@ from pydantic import JsonValue
 from contracts.journeys import SIGNAL_MOVE, SIGNAL_REFRESH, MoveSignal, RefreshSignal, StepItem
 from journeys import content_hash
 from journeys.outcome import Deferred, Done, Moved, ServiceOutcome, Sleep, Waiting
+from tests.workflows import scenarios
 from tests.workflows.harness import Enrolled, Shell
 from tests.workflows.journeys_under_test import R
 from tests.workflows.scripted import SOON, THREE_DAYS, instant
@@ -116,6 +117,14 @@ async def test_who_is_moved_to_a_step_is_decided_for_anew_from_there(shell: Shel
         await _move(person, R, step="thanks", offset=1)
         assert await person.result() == "completed"
     assert shell.world.decided(person.id)[-4:] == [("pause", 1), ("thanks", 2), ("pause", 2), ("advice", 2)]
+
+
+async def test_who_is_moved_in_the_last_round_of_a_repetition_has_no_other(shell: Shell) -> None:
+    async with shell.worker():
+        person = await scenarios.moved_in_rounds(shell)
+    news = [visit for step, visit in shell.world.decided(person.id) if step == "news"]
+    assert news == [1, 2, 3, 21]
+    assert [item.rounds for item in shell.world.asked if item.step == "news"] == [{"rounds": each} for each in (0, 1, 2, 2)]
 
 
 async def test_a_move_is_found_by_a_worker_that_comes_later(shell: Shell) -> None:

@@ -43,7 +43,7 @@ async def test_a_recorded_history_replays(recorded: str, definitions: Definition
 
 @pytest.mark.parametrize("key", EXAMPLES)
 def test_every_example_journey_has_recorded_histories(key: str) -> None:
-    """Where this fails: `python -m tests.workflows.record v3 example-KEY-taken example-KEY-timed-out`."""
+    """Where this fails: `python -m tests.workflows.record v4 example-KEY-taken example-KEY-timed-out`."""
     recorded = {path.name.split(".")[0] for path in HISTORIES.glob("v*/example-*.json")}
     assert {f"example-{key}-taken", f"example-{key}-timed-out"} <= recorded
 

@@ -146,7 +146,7 @@ class Mover:
         return Ended(reason="ended")
 
     async def _move(self, asked: _Asking, destination: Destination, there: Journey) -> ServiceOutcome | None:
-        item, enrolment, wish = asked.item, asked.enrolment, asked.wish
+        enrolment, wish = asked.enrolment, asked.wish
         profile = await self._world.profile(enrolment.profile_id)
         retimed = None
         if destination.kind == "stay" and asked.decision is not None:
@@ -155,8 +155,7 @@ class Mover:
             enrolment=enrolment,
             there=there,
             wish=wish,
-            step=item.step,
-            visit=item.visit,
+            item=asked.item,
             target=destination.step if destination.kind == "go" else None,
             traits=profile.traits if profile else {},
             retimed=retimed,

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from contracts.journeys import MoveSignal
+from contracts.journeys import MoveSignal, StepItem
 from journeys import Journey
 from services.journeys import places
 from services.journeys.enrolments import Decision, Enrolment, forget_waits
@@ -28,7 +28,7 @@ from services.journeys.waits.looking_back import TRAITS_ONLY
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """A move from `step` and `visit` to `target` (None: it stays there) in `there`.
+    """A move from where the workflow asked (`item`) to `target` (None: it stays there) in `there`.
 
     `retimed` is the wait under way as the other version has it, `was` what it was before.
     """
@@ -36,8 +36,7 @@ class Transfer:
     enrolment: Enrolment
     there: Journey
     wish: Wish
-    step: str
-    visit: int
+    item: StepItem
     target: str | None
     traits: dict[str, JsonValue]
     retimed: Ruling | None
@@ -60,7 +59,7 @@ async def transfer(session: AsyncSession, change: Transfer, now: datetime) -> li
     ).first()
     if row is None:
         return None
-    sent = Sent(step=change.target, offset=max(row.visits, change.visit), request=change.request)
+    sent = Sent(step=change.target, offset=max(row.visits, change.item.visit), request=change.request)
     moving = wish.model_copy(update={"sent": sent})
     await session.execute(
         text("UPDATE enrolment SET version = :version, moving = CAST(:moving AS jsonb) WHERE id = :id"),
@@ -86,7 +85,7 @@ async def transfer(session: AsyncSession, change: Transfer, now: datetime) -> li
             Outgoing(enrolment.id, enrolment.journey, "look_back", {"look_back": TRAITS_ONLY}, f"{sent.request}:look_back")
         )
     written = await write(session, told)
-    await places.moved_from(session, enrolment.id, change.step, change.visit)
+    await places.moved_from(session, change.item)
     return written
 
 
@@ -152,10 +151,10 @@ def _told(change: Transfer) -> dict[str, Any]:
     wish, enrolment = change.wish, change.enrolment
     detail: dict[str, Any] = {
         "from_version": enrolment.version,
-        "from_step": change.step,
-        "visit": change.visit,
+        "from_step": change.item.step,
+        "visit": change.item.visit,
         "to_version": wish.to,
-        "to_step": change.target or change.step,
+        "to_step": change.target or change.item.step,
     }
     if wish.why:
         detail["why"] = wish.why

@@ -105,10 +105,15 @@ class Mender:
         """From the beginning, or from where a migration or a person has put it last."""
         start: dict[str, Any] = {"version": suspect.version, "look_back": False, "again": True}
         if suspect.moved is not None:
-            visits = {suspect.moved["step"]: suspect.moved["visit"]} if suspect.moved["step"] else {}
-            cursor = {"step": suspect.moved["step"], "visits": visits}
-            start["carried"] = {"cursor": cursor, "move_to": suspect.moved["move_to"]}
-            start["version"] = suspect.moved["move_to"]["journey"]
+            moved = suspect.moved
+            cursor = {
+                "step": moved["step"],
+                "visits": {moved["step"]: moved["visit"]} if moved["step"] else {},
+                "loops": moved.get("rounds", {}),
+                "event_id": moved.get("event_id"),
+            }
+            start["carried"] = {"cursor": cursor, "move_to": moved["move_to"]}
+            start["version"] = moved["move_to"]["journey"]
         return start
 
     @staticmethod

@@ -11,12 +11,13 @@ from sqlalchemy import text
 
 from contracts.journeys import FinishItem
 from infra.errors import BadInput, Conflict
+from journeys.cursor import Cursor
 from journeys.engine import Perform, plan, resume
 from journeys.outcome import Deferred, Done, Ended, PastDue, Sleep, Waiting
 from services.journeys.moves.migration_plans import CohortRule, MigrationRequest
 from services.journeys.moves.migrations_desk import MigrationView
 from services.journeys.reconciling.mending import Mender
-from services.journeys.reconciling.suspects import look
+from services.journeys.reconciling.suspects import Suspect, look
 from services.journeys.waits.looking_back import CriteriaLookBack
 from tests.services.journeys.conftest import Service
 from workflows.state import EnrolmentState
@@ -430,9 +431,30 @@ async def test_a_workflow_that_is_lost_after_a_move_begins_anew_where_it_was_mov
     await person.asks("pause", confirm=True)  # once more before it begins anew: it is told again
     async with service.database.read() as session:
         (suspect,) = await look(session, [person.id], grace=timedelta(0), overdue=service.clock.now())
+    cursor = await _begins_anew(service, suspect)
+    there = await service.versions.journey(new)
+    assert plan(there, cursor) == Perform(step, 1)
+
+
+async def _begins_anew(service: Service, suspect: Suspect) -> Cursor:
+    """Where a workflow that is gone is started again, as it finds out itself."""
     start = Mender._start(suspect)
     state = EnrolmentState.model_validate(start["carried"])
     assert state.move_to is not None
-    there = await service.versions.journey(new)
-    assert start["version"] == new
-    assert plan(there, resume(there, state.cursor, state.move_to.step, state.move_to.offset)) == Perform(step, 1)
+    there = await service.versions.journey(start["version"])
+    return resume(there, state.cursor, state.move_to.step, state.move_to.offset)
+
+
+async def test_a_workflow_that_is_lost_after_a_move_knows_its_rounds_and_the_event_that_woke_its_path(service: Service) -> None:
+    monthly = {"id": "monthly", "type": "repeat", "max": 3, "steps": [PAUSE, LETTER]}
+    old = await _publish(service, BOOKING, monthly)
+    person = await _enters(service, old)
+    event = await _books(person)
+    await person.asks("pause", 3, event_id=event, rounds={"monthly": 2})
+    await _publish(service, BOOKING, monthly | {"name": "Every month"})
+    await _migrate(service)
+    await person.asks("pause", 3, event_id=event, rounds={"monthly": 2}, confirm=True)
+    async with service.database.read() as session:
+        (suspect,) = await look(session, [person.id], grace=timedelta(0), overdue=service.clock.now())
+    cursor = await _begins_anew(service, suspect)
+    assert (cursor.step, cursor.visit, cursor.loops, cursor.event_id) == ("pause", 3, {"monthly": 2}, event)
