@@ -220,12 +220,12 @@ async def story(session: AsyncSession, enrolment_id: UUID) -> Story:
 
 async def refusals(session: AsyncSession, *, profile_id: UUID | None, journey: str | None, limit: int) -> list[Refusal]:
     """Who met a trigger and did not enter, newest first."""
+    wanted = {"profile_id": profile_id, "journey": journey}
+    # Only what is asked for is in the query: each has an index of its own.
+    asked = {name: value for name, value in wanted.items() if value is not None}
+    where = "WHERE " + " AND ".join(f"{name} = :{name}" for name in asked) if asked else ""
     rows = await session.execute(
-        text(
-            "SELECT journey, profile_id, event_id, reason, at FROM refusal WHERE (CAST(:profile AS uuid) IS NULL OR "
-            "profile_id = :profile) "
-            "AND (CAST(:journey AS text) IS NULL OR journey = :journey) ORDER BY at DESC LIMIT :limit"
-        ),
-        {"profile": profile_id, "journey": journey, "limit": limit},
+        text(f"SELECT journey, profile_id, event_id, reason, at FROM refusal {where} ORDER BY at DESC LIMIT :limit"),
+        asked | {"limit": limit},
     )
     return [Refusal(**row) for row in rows.mappings().all()]

@@ -204,7 +204,7 @@ class RefusalRow(Base, table=True):
     """Somebody who met a journey's entry trigger and did not enter, and why; `seen` are the values that it rests on."""
 
     __tablename__ = "refusal"
-    __table_args__ = (Index("refusal_by_profile", "profile_id", "journey"),)
+    __table_args__ = (Index("refusal_by_profile", "profile_id", "journey"), Index("refusal_by_journey", "journey", "at"))
 
     journey: str = Field(primary_key=True)
     event_id: str = Field(primary_key=True)
@@ -237,12 +237,18 @@ class CandidateRow(Base, table=True):
 
 
 class ScheduleRow(Base, table=True):
-    """Up to when a journey's schedule has been followed: what came up to `checked_to` has its cohort."""
+    """Up to when a journey's schedule has been followed: what came up to `checked_to` has its cohort.
+
+    `passed_over` lists `{"version", "after", "to"}`: another schedule took over before this version's was followed up to then.
+    """
 
     __tablename__ = "schedule"
 
     journey: str = Field(primary_key=True)
     checked_to: datetime = _instant()
+    passed_over: list[dict[str, Any]] = Field(
+        default_factory=list, sa_type=JSONB, sa_column_kwargs={"server_default": text("'[]'")}
+    )
 
 
 class WatchRow(Base, table=True):

@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import orjson
 import structlog
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -31,10 +32,12 @@ _LONGEST_SLEEP = 5.0
 _TICK = timedelta(microseconds=1)
 
 _SCHEDULED = text(
-    "SELECT j.key, j.current, s.checked_to, CASE WHEN s.checked_to IS NULL THEN greatest(v.published_at, j.state_since) "
-    "ELSE greatest(s.checked_to, v.published_at) END AS since FROM journey j JOIN version v ON v.hash = j.current "
-    "LEFT JOIN schedule s ON s.journey = j.key WHERE j.state = 'published' AND jsonb_exists(v.definition->'entry', 'schedule')"
+    "SELECT j.key, j.current, s.checked_to, coalesce(s.checked_to, greatest(v.published_at, j.state_since)) AS since "
+    "FROM journey j JOIN version v ON v.hash = j.current LEFT JOIN schedule s ON s.journey = j.key "
+    "WHERE j.state = 'published' AND jsonb_exists(v.definition->'entry', 'schedule')"
 )
+_PASSED_OVER = text("SELECT journey, passed_over FROM schedule WHERE passed_over <> '[]'")
+_NOTED = text("UPDATE schedule SET passed_over = '[]' WHERE journey = :key AND passed_over = CAST(:noted AS jsonb)")
 _CHECKED = text(
     "INSERT INTO schedule (journey, checked_to) VALUES (:key, :to) "
     "ON CONFLICT (journey) DO UPDATE SET checked_to = greatest(schedule.checked_to, excluded.checked_to)"
@@ -45,7 +48,7 @@ class Scheduler:
     """A loop in the journeys service; any number of processes may run it, the occasion is unique.
 
     While a journey is paused its occurrences wait; then, as after any downtime, those older than `CATCH_UP` are noted as missed
-    (a cohort of that state, and the audit log).
+    (a cohort of that state, and the audit log), and so are those that waited when another schedule took over.
     """
 
     def __init__(self, *, database: Database, versions: Versions, world: World, clock: Clock, workspace_zone: str) -> None:
@@ -69,6 +72,12 @@ class Scheduler:
         """Makes the cohorts that are due; returns how many are new. One journey's trouble does not hold up the others."""
         async with self._database.read() as session:
             rows = (await session.execute(_SCHEDULED)).all()
+            passed_over = (await session.execute(_PASSED_OVER)).all()
+        for row in passed_over:
+            try:
+                await self._note_passed_over(row.journey, row.passed_over)
+            except Exception as error:  # noqa: BLE001  # the next look notes them
+                log.warning("scheduler.not_noted", journey=row.journey, why=f"{type(error).__name__}: {error}".splitlines()[0])
         followed = {(row.current, row.since) for row in rows}
         self._quiet = {known: at for known, at in self._quiet.items() if known in followed}
         made = 0
@@ -87,21 +96,53 @@ class Scheduler:
         journey = await self._versions.journey(version)
         entry = journey.entry
         assert isinstance(entry, EntryBySchedule)
-        every = [entry.schedule.zone] if entry.schedule.zone else sorted(known_zones() | {home_zone(journey, self._zone)})
-        due = {zone: found for zone in every if (found := list(occurrences(entry.schedule, since + _TICK, now + _TICK, zone)))}
+        due = self._due(journey, entry, since, now)
         made = 0
         if due or first:
             inhabited = due.keys() & await self._inhabited(journey, entry) if due else set()
             async with self._database.begin() as session:
                 for zone in sorted(inhabited):
                     for at in due[zone]:
-                        made += await self._make(session, journey, version, entry, zone, at, now)
+                        missed = now - at > max(CATCH_UP, self._in_real_time(now))
+                        made += await self._make(session, journey, version, entry, zone, at, now, missed=missed)
                 await session.execute(_CHECKED, {"key": key, "to": now})
             since = now
-        nexts = [coming for zone in every if (coming := next_occurrence(entry.schedule, now, zone)) is not None]
+        nexts = [
+            coming for zone in self._zones(journey, entry) if (coming := next_occurrence(entry.schedule, now, zone)) is not None
+        ]
         self._quiet = {known: at for known, at in self._quiet.items() if known[0] != version}
         self._quiet[version, since] = min(nexts, default=datetime.max.replace(tzinfo=UTC))
         return made
+
+    async def _note_passed_over(self, key: str, passed: list[dict[str, str]]) -> None:
+        """Notes what schedules brought that another one took over from before it had its cohort."""
+        now = self._clock.now()
+        async with self._database.begin() as session:
+            for each in passed:
+                journey = await self._versions.journey(each["version"], session)
+                entry = journey.entry
+                assert isinstance(entry, EntryBySchedule)
+                after, to = (datetime.fromisoformat(each[end]) for end in ("after", "to"))
+                due = self._due(journey, entry, after, to)
+                for zone in sorted(due.keys() & await self._inhabited(journey, entry) if due else ()):
+                    for at in due[zone]:
+                        await self._make(session, journey, each["version"], entry, zone, at, now, missed=True)
+            await session.execute(_NOTED, {"key": key, "noted": orjson.dumps(passed).decode()})
+
+    def _zones(self, journey: Journey, entry: EntryBySchedule) -> list[str]:
+        return [entry.schedule.zone] if entry.schedule.zone else sorted(known_zones() | {home_zone(journey, self._zone)})
+
+    def _due(self, journey: Journey, entry: EntryBySchedule, after: datetime, to: datetime) -> dict[str, list[datetime]]:
+        """What came after one instant up to another, by zone."""
+        return {
+            zone: found
+            for zone in self._zones(journey, entry)
+            if (found := list(occurrences(entry.schedule, after + _TICK, to + _TICK, zone)))
+        }
+
+    def _in_real_time(self, now: datetime) -> timedelta:
+        """How much of our clock's time passes in `_AT_LEAST` real seconds."""
+        return self._clock.to_virtual(self._clock.real_now() + timedelta(seconds=_AT_LEAST)) - now
 
     async def _inhabited(self, journey: Journey, entry: EntryBySchedule) -> set[str]:
         """The zones that members live in; those who say none, or one that does not exist, live at home."""
@@ -121,8 +162,9 @@ class Scheduler:
         zone: str,
         at: datetime,
         now: datetime,
+        *,
+        missed: bool,
     ) -> int:
-        missed = now - at > max(CATCH_UP, self._clock.to_virtual(self._clock.real_now() + timedelta(seconds=_AT_LEAST)) - now)
         local = at.astimezone(ZoneInfo(zone)).strftime("%Y-%m-%dT%H:%M")
         is_new = await cohorts.create(
             session,

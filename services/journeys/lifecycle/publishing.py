@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from infra.errors import Conflict
 from journeys import Journey, parse_journey
+from journeys.model import EntryBySchedule, Schedule
 
 _STORE = text(
     "INSERT INTO version (hash, key, number, definition, published_at, published_by) "
@@ -24,10 +25,17 @@ _PUBLISH = text(
     "state = CASE WHEN journey.state = 'paused' THEN 'paused' ELSE 'published' END, "
     "state_since = CASE WHEN journey.state IN ('paused', 'published') THEN journey.state_since ELSE excluded.state_since END"
 )
-# What came up under a schedule that did not count then is past: the version takes over from now on.
-_SCHEDULE = text(
-    "UPDATE schedule s SET checked_to = greatest(s.checked_to, CAST(:now AS timestamptz)) FROM journey j "
-    "WHERE s.journey = :key AND j.key = s.journey AND (j.current IS DISTINCT FROM :hash OR j.state IN ('draining', 'archived'))"
+_BEFORE = text(
+    "SELECT j.state, j.current, v.definition FROM journey j LEFT JOIN version v ON v.hash = j.current "
+    "WHERE j.key = :key FOR UPDATE OF j"
+)
+_FOLLOW_FROM = text(
+    "INSERT INTO schedule (journey, checked_to) VALUES (:key, :now) "
+    "ON CONFLICT (journey) DO UPDATE SET checked_to = greatest(schedule.checked_to, excluded.checked_to)"
+)
+_PASS_OVER = text(
+    "UPDATE schedule SET passed_over = passed_over || jsonb_build_object('version', CAST(:version AS text), 'after', checked_to, "
+    "'to', CAST(:now AS timestamptz)) WHERE journey = :key AND checked_to < CAST(:now AS timestamptz)"
 )
 
 
@@ -47,19 +55,11 @@ async def store(
 
 async def take_effect(session: AsyncSession, journey: Journey, version: str, now: datetime, canary: int | None) -> None:
     """Makes a version the current one, or the canary of so many percent. Raises `Conflict`."""
+    row = (await session.execute(_BEFORE, {"key": journey.key})).first()
     if canary is None:
-        await session.execute(_SCHEDULE, {"key": journey.key, "hash": version, "now": now})
+        await _schedule(session, journey, row, now)
         await session.execute(_PUBLISH, {"key": journey.key, "hash": version, "now": now})
         return
-    row = (
-        await session.execute(
-            text(
-                "SELECT j.state, j.current, v.definition FROM journey j LEFT JOIN version v ON v.hash = j.current "
-                "WHERE j.key = :key FOR UPDATE OF j"
-            ),
-            {"key": journey.key},
-        )
-    ).first()
     if row is None or row.current is None or row.state not in {"published", "paused"}:
         raise Conflict(f"nobody enters {journey.key!r} now, so no share of them can: publish without a canary")
     if row.current == version:
@@ -70,6 +70,27 @@ async def take_effect(session: AsyncSession, journey: Journey, version: str, now
         text("UPDATE journey SET canary = :hash, canary_share = :share WHERE key = :key"),
         {"key": journey.key, "hash": version, "share": canary},
     )
+
+
+async def _schedule(session: AsyncSession, journey: Journey, before: Any, now: datetime) -> None:
+    """Another schedule than that of the version before counts from now on; what that one has yet to bring is passed over.
+
+    The same one goes on where it is, so that a version which mends something else loses no occurrence.
+    """
+    schedule = _schedule_of(journey)
+    counted = before is not None and before.definition is not None and before.state in ("published", "paused")
+    was = _schedule_of(parse_journey(before.definition)) if counted else None
+    if schedule == was:
+        return
+    if was is not None:
+        await session.execute(_PASS_OVER, {"key": journey.key, "version": before.current, "now": now})
+    await session.execute(_FOLLOW_FROM, {"key": journey.key, "now": now})
+
+
+def _schedule_of(journey: Journey) -> tuple[Schedule, str] | None:
+    """When people enter, and which; None of a journey that they enter otherwise."""
+    entry = journey.entry
+    return (entry.schedule, entry.segment) if isinstance(entry, EntryBySchedule) else None
 
 
 async def end_canary(session: AsyncSession, key: str, *, promote: bool) -> str:

@@ -32,8 +32,8 @@ async def crowd(service: Service) -> Crowd:
     return crowd
 
 
-async def publish(service: Service, **schedule: str) -> None:
-    await service.publish(entry={"schedule": DAILY | schedule, "segment": "crowd"}, steps=[SEND])
+async def publish(service: Service, *, name: str = "Daily", **schedule: str) -> None:
+    await service.publish(name=name, entry={"schedule": DAILY | schedule, "segment": "crowd"}, steps=[SEND])
 
 
 async def occasions(crowd: Crowd) -> dict[str, str]:
@@ -166,6 +166,49 @@ async def test_a_journey_that_is_opened_again_makes_up_for_nothing_that_came_whi
     await publish(crowd.service)
     await crowd.scheduler.step()
     assert "2026-03-10T09:00 Europe/Berlin" not in await occasions(crowd)
+
+
+async def test_a_version_with_the_same_schedule_that_is_published_during_a_pause_loses_no_occurrence(crowd: Crowd) -> None:
+    await crowd.scheduler.step()
+    await state(crowd, "paused")
+    SetClock.instant = at("08:00")
+    await crowd.scheduler.step()
+    SetClock.instant = at("08:30")
+    await publish(crowd.service, name="A word that was misspelt")
+    await state(crowd, "published")
+    SetClock.instant = at("09:00")
+    assert await crowd.scheduler.step() == 1
+    assert (await occasions(crowd))["2026-03-10T09:00 Europe/Berlin"] == "running"
+
+
+async def test_what_waited_for_the_end_of_a_pause_when_another_schedule_took_over_is_noted_as_missed(crowd: Crowd) -> None:
+    await crowd.scheduler.step()
+    await state(crowd, "paused")
+    SetClock.instant = at("08:30")
+    await publish(crowd.service, at="12:00")
+    await crowd.scheduler.step()
+    assert await occasions(crowd) == {
+        "2026-03-10T09:00 Asia/Tokyo": "running",
+        "2026-03-10T09:00 Europe/Berlin": "missed",
+    }
+    noted = await crowd.service.rows("SELECT detail->>'occasion' AS occasion FROM audit WHERE action = 'occurrence missed'")
+    assert [row.occasion for row in noted] == ["2026-03-10T09:00 Europe/Berlin"]
+    await crowd.scheduler.step()
+    assert len(await occasions(crowd)) == 2
+
+
+async def test_what_a_schedule_brought_before_another_took_over_is_noted_once_segments_answers(crowd: Crowd) -> None:
+    crowd.service.neighbours.down.add("segments")
+    SetClock.instant = at("08:00")
+    await crowd.scheduler.step()
+    crowd.service.neighbours.down.clear()
+    await publish(crowd.service, at="12:00")
+    crowd.service.neighbours.down.add("segments")
+    await crowd.scheduler.step()
+    assert await occasions(crowd) == {}
+    crowd.service.neighbours.down.clear()
+    await crowd.scheduler.step()
+    assert set((await occasions(crowd)).values()) == {"missed"}
 
 
 async def test_a_schedule_that_is_followed_no_more_wakes_nobody(crowd: Crowd) -> None:
