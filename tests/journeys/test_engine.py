@@ -166,8 +166,8 @@ def _left(journey: Journey, cursor: Cursor) -> list[str]:
     came = []
     while (step := cursor.step) is not None:
         came.append(step)
-        outcome = {"loop": Chose(path="again"), "after": Done()}.get(step, Woke())
-        cursor = advance(journey, cursor, outcome, NOW)
+        outcomes: dict[str, Outcome] = {"loop": Chose(path="again"), "after": Done()}
+        cursor = advance(journey, cursor, outcomes.get(step, Woke()), NOW)
     return came
 
 

@@ -10,28 +10,24 @@ from uuid import UUID
 
 from pydantic import JsonValue
 
-from conditions import filter_references
 from journeys import MISSING, Journey, resolve
-from journeys.model import OnEvent, ReentryAfter
+from journeys.model import ReentryAfter
 from journeys.reentry import again_from, asks_for_zone
 from journeys.timing import find_zone
 from services.journeys.steps.facts import traits_context
 from services.journeys.waits.clocks import days_differ
+from services.journeys.waits.criteria import criteria_refs, profile_refs
 
 LONGEST_KEY = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What other services said about somebody who met a trigger: whether `only_if` holds, the values seen, their zone.
-
-    `computed` holds the computed traits where the entry, an exit rule or the goal looks at one.
-    """
+    """What other services said about somebody who met a trigger: whether `only_if` holds, the values seen, their zone."""
 
     matches: bool
     seen: dict[str, Any]
     zone: str
-    computed: dict[str, JsonValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +48,7 @@ class Entrant:
     key: str | None = None
     asked: Asked | None = None
     cohort_id: UUID | None = None
+    computed: dict[str, JsonValue] = field(default_factory=dict)
 
     @property
     def event_id(self) -> str:
@@ -66,7 +63,7 @@ class Entrant:
     @property
     def context(self) -> Mapping[str, JsonValue]:
         """What references see at entry."""
-        return traits_context(self.profile_id, self.entry, self.traits, self.asked.computed if self.asked is not None else None)
+        return traits_context(self.profile_id, self.entry, self.traits, self.computed)
 
 
 @dataclass(slots=True)
@@ -90,21 +87,18 @@ class Refused:
 
 
 def needs_asking(entrant: Entrant) -> bool:
-    """Whether other services know what bears on an entry: a condition, values of a filter, the zone that days are counted in."""
+    """Whether other services know what an entry rests on: a condition, the zone that days are counted in, or what the key, an
+    exit criterion or the goal names of the profile."""
     journey = entrant.journey
-    if journey.entry.only_if is not None or asks_for_zone(journey.entry):
-        return True
-    if any(ref.startswith("profile.") for ref in registered_refs(journey)):
+    if journey.entry.only_if is not None or asks_for_zone(journey.entry) or fixed_refs(journey):
         return True
     within = journey.goal.within if journey.goal is not None else None
     return within is not None and days_differ(entrant.at, within)
 
 
-def registered_refs(journey: Journey) -> frozenset[str]:
-    """What the filters of exit rules and of the goal refer to, which are fixed on entry."""
-    filters = [rule.where for rule in journey.exit_when if isinstance(rule, OnEvent)]
-    filters += [journey.goal.where] if journey.goal is not None else []
-    return frozenset(ref for where in filters for ref in filter_references(where).refs)
+def fixed_refs(journey: Journey) -> frozenset[str]:
+    """What is named of the profile and fixed on entry: by the key, the exit criteria and the goal."""
+    return criteria_refs(journey) | profile_refs([journey.entry.key] if journey.entry.key else [])
 
 
 def entry_key(entrant: Entrant) -> str | None:

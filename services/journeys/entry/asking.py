@@ -7,16 +7,20 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from conditions import bind, references
+from conditions import Condition, bind, references
 from contracts.segments import EvaluateItem
 from journeys import MISSING, resolve
-from services.journeys.entry.admission import Asked, Entrant, needs_asking, registered_refs
+from services.journeys.entry.admission import Asked, Entrant, fixed_refs, needs_asking
 from services.journeys.waits.clocks import lives_in
+from services.journeys.waits.criteria import computed_for
 from services.journeys.world import World
 
 
 class Asker:
-    """Finds the zone of entrants, and whether `only_if` holds as of their trigger. May raise `Unavailable` or `Rejected`."""
+    """Finds what is named of the profile of entrants, their zone, and whether `only_if` holds as of their trigger.
+
+    May raise `Unavailable` or `Rejected`.
+    """
 
     def __init__(self, world: World, workspace_zone: str) -> None:
         self._world = world
@@ -29,23 +33,18 @@ class Asker:
         if not known:
             profile = await self._world.profile(entrant.profile_id)
             entrant = replace(entrant, traits=profile.traits if profile else entrant.traits)
-        zone, _ = lives_in(entrant.traits, entrant.journey, self._zone)
-        asked = Asked(matches=True, seen={}, zone=zone.key, computed=await self._computed(entrant))
-        matches, seen = await self._only_if(replace(entrant, asked=asked))
-        return replace(entrant, asked=replace(asked, matches=matches, seen=seen))
-
-    async def _computed(self, entrant: Entrant) -> dict[str, JsonValue]:
-        """The computed traits where something about the entry looks at one."""
         condition = entrant.journey.entry.only_if
-        refs = registered_refs(entrant.journey) | (references(condition).refs if condition is not None else frozenset())
-        if not any(ref.startswith("profile.computed.") for ref in refs):
-            return {}
-        return await self._world.computed(entrant.profile_id, entrant.position)
+        refs = fixed_refs(entrant.journey) | (references(condition).refs if condition is not None else frozenset())
+        computed = await computed_for(self._world, refs, entrant.profile_id, entrant.position)
+        entrant = replace(entrant, computed=computed)
+        zone, _ = lives_in(entrant.traits, entrant.journey, self._zone)
+        matches, seen = await self._only_if(entrant, condition)
+        return replace(entrant, asked=Asked(matches, seen, zone.key))
 
-    async def _only_if(self, entrant: Entrant) -> tuple[bool, dict[str, Any]]:
-        condition, context = entrant.journey.entry.only_if, entrant.context
+    async def _only_if(self, entrant: Entrant, condition: Condition | None) -> tuple[bool, dict[str, Any]]:
         if condition is None:
             return True, {}
+        context = entrant.context
 
         def value(ref: str) -> JsonValue:
             found = resolve(ref, context)

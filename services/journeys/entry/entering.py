@@ -85,22 +85,24 @@ async def enter(session: AsyncSession, entrants: Sequence[Entrant], now: datetim
     await hold(session)
     now_are = await survivors(session, [each.profile_id for each in entrants])
     entrants = [replace(each, profile_id=now_are.get(each.profile_id, each.profile_id)) for each in entrants]
+    doors = await Door.of(session, [each.journey.key for each in entrants])
+    entrants = [_of_version(each, doors) for each in entrants]
     entered = Entered(asked=[each for each in entrants if each.asked is None and needs_asking(each)])
     await candidates.add(session, entered.asked)
     left = [each for each in entrants if each.asked is not None or not needs_asking(each)]
     for _ in range(_TRIES):
         if not left:
             return entered
-        left = await _enter(session, left, now, entered)
+        left = await _enter(session, left, doors, now, entered)
     if left:
         raise Conflict(f"{len(left)} people were enrolled by others at every try")
     return entered
 
 
-async def _enter(session: AsyncSession, entrants: Sequence[Entrant], now: datetime, entered: Entered) -> list[Entrant]:
+async def _enter(
+    session: AsyncSession, entrants: Sequence[Entrant], doors: dict[str, Door], now: datetime, entered: Entered
+) -> list[Entrant]:
     """One try; answers those that another transaction was faster with."""
-    doors = await Door.of(session, [each.journey.key for each in entrants])
-    entrants = [_of_version(each, doors) for each in entrants]
     free = await caps.open_for(session, [each.journey for each in entrants], now)
     keyed = [(entrant, entry_key(entrant)) for entrant in entrants]
     past = await _past(

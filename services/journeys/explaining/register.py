@@ -127,7 +127,7 @@ async def being_asked(session: AsyncSession, journey: str, profile_id: UUID) -> 
     return [
         Finding(
             kind="being_asked",
-            text=f"The trigger {each.event_id!r} was met; segments has yet to answer whether the person may enter.",
+            text=f"The trigger {each.event_id!r} was met; another service has yet to answer whether the person may enter.",
             seen={"event_id": each.event_id, "attempts": each.attempts},
         )
         for each in rows.all()

@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from infra.clock import Clock
 from infra.db import Database
 from infra.errors import BadInput, Conflict, Flaw, NotFound
-from services.journeys.entry.admission import Asked, Entrant
+from services.journeys.entry.admission import Asked, Entrant, fixed_refs
 from services.journeys.entry.entering import enter
 from services.journeys.lifecycle.auditing import note
 from services.journeys.lifecycle.versions import Versions
@@ -22,6 +22,7 @@ from services.journeys.moves.wishes import want
 from services.journeys.outgoing import Outgoing
 from services.journeys.stopping import stop
 from services.journeys.waits.clocks import lives_in
+from services.journeys.waits.criteria import computed_for
 from services.journeys.world import World
 
 _ENROLMENT = text(
@@ -93,6 +94,7 @@ class ByHand:
             raise NotFound("profile", found.profile_id)
         chosen = found.version if version == "same" else found.current
         journey = await self._versions.journey(chosen)
+        computed = await computed_for(self._world, fixed_refs(journey), profile.id, found.position)
         free = journey.model_copy(update={"entry": journey.entry.model_copy(update={"reentry": "always"})})
         now = self._clock.now()
         async with self._database.begin() as session:
@@ -104,7 +106,16 @@ class ByHand:
             zone, _ = lives_in(profile.traits, journey, self._zone)
             asked = Asked(matches=True, seen={"restart of": str(enrolment_id)}, zone=zone.key)
             entrant = Entrant(
-                free, chosen, profile.id, entry, now, profile.traits, position=row.position, key=row.entry_key, asked=asked
+                free,
+                chosen,
+                profile.id,
+                entry,
+                now,
+                profile.traits,
+                position=row.position,
+                key=row.entry_key,
+                asked=asked,
+                computed=computed,
             )
             entered = await enter(session, [entrant], now)
             if not entered.enrolments:

@@ -23,6 +23,7 @@ from services.journeys.moves.transferring import new_criteria
 from services.journeys.moves.wishes import want
 from services.journeys.outgoing import Outgoing
 from services.journeys.stopping import stop
+from services.journeys.waits.criteria import Context, criteria_context
 from services.journeys.world import World
 
 _JOB = text(
@@ -78,7 +79,7 @@ class Migrator:
             await self._finish()
         if "running" not in states:
             return False
-        traits = await self._traits_of_held()
+        contexts = await self._contexts_of_held()
         async with self._database.begin() as session:
             allowed = await self._pace.allowed(session)
             job = (await session.execute(_JOB)).first() if allowed else None
@@ -87,25 +88,24 @@ class Migrator:
             rows = (await session.execute(_NEXT, _batch_of(job) | {"limit": allowed})).all()
             if not rows:
                 return await self._told_all(session, job)
-            written = await self._deal_with(session, job, rows, traits)
+            written = await self._deal_with(session, job, rows, contexts)
             await self._pace.took(session, len(rows))
         self._deliver(written)
         return True
 
-    async def _traits_of_held(self) -> dict[UUID, dict[str, Any]]:
-        """Of those who have not begun: they are moved on the spot, and their new criteria may look at traits."""
+    async def _contexts_of_held(self) -> dict[UUID, Context]:
+        """Of those who have not begun: they are moved on the spot, and their new criteria may name something of the profile."""
         async with self._database.read() as session:
             job = (await session.execute(text(_JOB.text.partition(" FOR UPDATE")[0]))).first()
             rows = (await session.execute(_NEXT, _batch_of(job) | {"limit": self._pace.slice})).all() if job else []
-        found: dict[UUID, dict[str, Any]] = {}
-        for row in rows:
-            if row.start_at is not None:
-                profile = await self._world.profile(row.profile_id)
-                found[row.id] = dict(profile.traits) if profile else {}
-        return found
+        held = [row for row in rows if row.start_at is not None]
+        there = await self._versions.journey(job.target) if job and held else None
+        if there is None:
+            return {}
+        return {row.id: await criteria_context(self._world, there, row.profile_id, row.entry, row.position) for row in held}
 
     async def _deal_with(
-        self, session: AsyncSession, job: Any, rows: Sequence[Any], traits: dict[UUID, dict[str, Any]]
+        self, session: AsyncSession, job: Any, rows: Sequence[Any], contexts: dict[UUID, Context]
     ) -> list[Outgoing]:
         now = self._clock.now()
         plan = MigrationPlan.model_validate(job.plan)
@@ -116,7 +116,7 @@ class Migrator:
                     batch.stayed += 1
                 case "exit":
                     batch.ending.append(row.id)
-                case "map" if row.id in traits:
+                case "map" if row.id in contexts:
                     batch.held.append(row)
                 case "map":
                     batch.moving[row.id] = Wish(to=job.target, mapping=plan.mapping, migration=job.id, who=job.created_by)
@@ -132,8 +132,8 @@ class Migrator:
             )
             if still.rowcount:  # type: ignore[attr-defined]
                 enrolment = Enrolment(*row[:9])
-                known, goal = traits[row.id], row.goal_at is None
-                await new_criteria(session, enrolment, there, known, now, goal=goal, workspace_zone=self._zone)
+                goal = row.goal_at is None
+                await new_criteria(session, enrolment, there, contexts[row.id], now, goal=goal, workspace_zone=self._zone)
                 moved += 1
             else:  # started meanwhile
                 written += await want(

@@ -32,6 +32,7 @@ from services.journeys.outgoing import Outgoing, write
 from services.journeys.steps.cases import Case
 from services.journeys.steps.rulings import Ruling
 from services.journeys.stopping import stop
+from services.journeys.waits.criteria import criteria_context
 from services.journeys.waits.deciding import WaitDecider
 from services.journeys.waits.matching import matched
 from services.journeys.world import World
@@ -147,7 +148,7 @@ class Mover:
 
     async def _move(self, asked: _Asking, destination: Destination, there: Journey) -> ServiceOutcome | None:
         enrolment, wish = asked.enrolment, asked.wish
-        profile = await self._world.profile(enrolment.profile_id)
+        context = await criteria_context(self._world, there, enrolment.profile_id, enrolment.entry, enrolment.position)
         retimed = None
         if destination.kind == "stay" and asked.decision is not None:
             retimed = await self._retimed(asked, asked.decision, there)
@@ -157,7 +158,7 @@ class Mover:
             wish=wish,
             item=asked.item,
             target=destination.step if destination.kind == "go" else None,
-            traits=profile.traits if profile else {},
+            context=context,
             retimed=retimed,
             was=asked.decision,
             request=f"move:{uuid4()}",

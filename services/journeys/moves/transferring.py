@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from pydantic import JsonValue
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -18,10 +17,10 @@ from services.journeys.enrolments import Decision, Enrolment, forget_waits
 from services.journeys.lifecycle.auditing import note
 from services.journeys.moves.destinations import Sent, Wish
 from services.journeys.outgoing import Outgoing, write
-from services.journeys.steps.facts import traits_context
 from services.journeys.steps.rulings import Ruling
 from services.journeys.waits import watches
 from services.journeys.waits.clocks import lives_in
+from services.journeys.waits.criteria import Context, traits_in
 from services.journeys.waits.listeners import for_enrolment, register
 from services.journeys.waits.looking_back import TRAITS_ONLY
 
@@ -30,7 +29,8 @@ from services.journeys.waits.looking_back import TRAITS_ONLY
 class Transfer:
     """A move from where the workflow asked (`item`) to `target` (None: it stays there) in `there`.
 
-    `retimed` is the wait under way as the other version has it, `was` what it was before.
+    `context` is what the criteria of `there` are bound with. `retimed` is the wait under way as the other version has it, `was`
+    what it was before.
     """
 
     enrolment: Enrolment
@@ -38,7 +38,7 @@ class Transfer:
     wish: Wish
     item: StepItem
     target: str | None
-    traits: dict[str, JsonValue]
+    context: Context
     retimed: Ruling | None
     was: Decision | None
     request: str
@@ -67,7 +67,7 @@ async def transfer(session: AsyncSession, change: Transfer, now: datetime) -> li
     )
     zone = change.workspace_zone
     look_back = await new_criteria(
-        session, enrolment, change.there, change.traits, now, goal=row.goal_at is None, workspace_zone=zone
+        session, enrolment, change.there, change.context, now, goal=row.goal_at is None, workspace_zone=zone
     )
     if change.target is not None:
         await forget_waits(session, [enrolment.id])
@@ -93,7 +93,7 @@ async def new_criteria(
     session: AsyncSession,
     enrolment: Enrolment,
     there: Journey,
-    traits: dict[str, JsonValue],
+    context: Context,
     now: datetime,
     *,
     goal: bool,
@@ -111,7 +111,7 @@ async def new_criteria(
         {"id": enrolment.id},
     )
     before = [(row.kind, row.source, row.name, row.condition) for row in rows.all()]
-    context, (zone, _) = traits_context(enrolment.profile_id, enrolment.entry, traits), lives_in(traits, there, workspace_zone)
+    zone, _ = lives_in(traits_in(context), there, workspace_zone)
     wanted = [
         each
         for each in for_enrolment(there, enrolment.id, enrolment.profile_id, context, enrolment.entered_at, zone)

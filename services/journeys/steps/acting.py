@@ -80,12 +80,10 @@ class ActDecider:
             return self._not_started(case, step, "circle", _circle("starting each other"), now)
         journey = await self._versions.journey(version)
         properties = dict(case.entry["properties"]) if step.properties is None else await self._values(case, step.properties)
-        profile = await self._world.profile(case.enrolment.profile_id) if journey.entry.key else None
         entry = bare_fact(_key(case), "journey.started", now, properties) | {DEPTH: depth}
         if step.wait:
             entry[PARENT] = Parent(case.enrolment.id, step.id, case.visit).named()
-        traits = profile.traits if profile else {}
-        entrant = Entrant(journey, version, case.enrolment.profile_id, entry, now, traits, look_back=True)
+        entrant = Entrant(journey, version, case.enrolment.profile_id, entry, now, {}, look_back=True)
         outcome = {"kind": "waiting"} if step.wait else {"kind": "done"}
         seen = {"journey": step.journey, "version": version, "properties": properties}
         return Ruling(decision_of(case, "started", outcome, seen, now), entrants=[entrant])

@@ -57,7 +57,7 @@ class Facts:
 
 
 def traits_context(
-    profile_id: UUID, entry: dict[str, Any], traits: dict[str, JsonValue], computed: dict[str, JsonValue] | None = None
+    profile_id: UUID, entry: dict[str, Any], traits: dict[str, JsonValue], computed: dict[str, JsonValue]
 ) -> dict[str, JsonValue]:
     """The context at the moment of entry, when the entry is also the event."""
-    return {"entry": entry, "event": entry, "profile": {"id": str(profile_id), "traits": traits, "computed": computed or {}}}
+    return {"entry": entry, "event": entry, "profile": {"id": str(profile_id), "traits": traits, "computed": computed}}

@@ -263,3 +263,17 @@ async def test_a_result_that_nothing_comes_to_is_refused_at_publishing(service: 
     await other(service)
     with pytest.raises(BadInput):
         await service.publish(steps=[START | {"wait": False}, {"id": "b", "type": "branch", "paths": [nothing]}])
+
+
+async def test_a_started_journey_knows_the_profile_in_its_key_and_its_criteria(service: Service) -> None:
+    where = {"property": "dog", "eq": {"ref": "profile.computed.dog"}}
+    await other(service, entry={"event": "Never", "key": "profile.traits.dog"}, exit_when=[{"event": "Fed", "where": where}])
+    await service.publish(steps=[START])
+    service.neighbours.computed = {"dog": "rex"}
+    profile_id, enrolment_id = await service.enter()
+    service.neighbours.traits[profile_id] = {"dog": "rex"}
+    assert isinstance(await service.perform(enrolment_id, "sub"), Waiting)
+    await Crowd(service).admitter.step()
+    ((key,),) = await service.rows("SELECT entry_key FROM enrolment WHERE journey = 'other'")
+    (signal,) = await service.track(profile_id, "Fed", dog="rex")
+    assert (key, signal.kind, signal.journey) == ("rex", "interrupt", "other")

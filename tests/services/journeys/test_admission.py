@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import text
 from contracts.journeys import EnrolRequest, FinishItem
 from contracts.profiles import EVENT_TRACKED
 from infra.errors import Unavailable
+from services.journeys import reporting
 from services.journeys.routing import ProfileRoute
 from tests.services.journeys.conftest import NOW, Service, SetClock
 from tests.services.journeys.crowds import Crowd
@@ -56,6 +58,72 @@ async def test_who_does_not_meet_only_if_is_refused_with_the_values_seen(service
     ((reason, seen),) = await service.rows("SELECT reason, seen FROM refusal")
     assert reason == "only_if does not hold"
     assert seen == {"only_if": {"matches": False, "seen": {"asked": True}}}
+
+
+OF_THE_DOG = {"property": "dog", "eq": {"ref": "profile.traits.dog"}}
+BY_DOG = ENTRY | {"key": "profile.traits.dog"}
+
+
+async def test_an_entry_key_of_the_profile_is_that_of_whoever_the_event_is_about(service: Service) -> None:
+    await service.publish(entry=BY_DOG, steps=WAIT)
+    await service.track(await someone(service, dog="rex"), "Signup")
+    await service.track(await someone(service), "Signup")
+    await admit(service)
+    assert [row.entry_key for row in await service.rows("SELECT entry_key FROM enrolment")] == ["rex"]
+    assert [row.reason for row in await service.rows("SELECT reason FROM refusal")] == [
+        "there is no profile.traits.dog, the entry key"
+    ]
+
+
+@pytest.mark.parametrize("kind", ["exit", "goal"])
+async def test_a_criterion_that_names_the_profile_is_met_by_what_belongs_to_it(service: Service, kind: str) -> None:
+    criterion = {"event": "Fed", "where": OF_THE_DOG}
+    changes: dict[str, Any] = {"exit_when": [criterion]} if kind == "exit" else {"goal": criterion | {"on_reached": "exit"}}
+    await service.publish(entry=ENTRY, steps=WAIT, **changes)
+    profile_id = await someone(service, dog="rex")
+    await service.track(profile_id, "Signup")
+    await admit(service)
+    assert await service.track(profile_id, "Fed", dog="bello") == []
+    (signal,) = await service.track(profile_id, "Fed", dog="rex")
+    assert (signal.kind, signal.payload["reason"]) == ("interrupt", kind)
+
+
+async def test_a_criterion_that_names_a_computed_trait_has_its_value_as_of_the_entry(service: Service) -> None:
+    where = {"property": "sku", "eq": {"ref": "profile.computed.last_sku"}}
+    await service.publish(entry=ENTRY, steps=WAIT, exit_when=[{"event": "Order", "where": where}])
+    service.neighbours.computed = {"last_sku": "k-1"}
+    profile_id = await someone(service)
+    await service.track(profile_id, "Signup")
+    await admit(service)
+    (signal,) = await service.track(profile_id, "Order", sku="k-1")
+    assert signal.kind == "interrupt"
+
+
+async def test_what_meets_a_criterion_while_its_profile_is_asked_for_ends_the_enrolment(service: Service) -> None:
+    await service.publish(entry=ENTRY, steps=WAIT, exit_when=[{"event": "Fed", "where": OF_THE_DOG}])
+    profile_id = await someone(service, dog="rex")
+    await service.track(profile_id, "Signup")
+    await service.track(profile_id, "Fed", dog="rex")
+    await admit(service)
+    (start,) = [row for row in service.told if row.kind == "start"]
+    assert start.payload["look_back"] is True
+
+
+async def test_refusals_are_found_by_journey_and_by_person_newest_first(service: Service) -> None:
+    await service.publish(entry=ONLY_IF, steps=WAIT)
+    await service.publish(key="other", entry=ONLY_IF, steps=WAIT)
+    people = [await someone(service) for _ in range(2)]
+    for profile_id in people:
+        await service.track(profile_id, "Signup")
+        service.pass_time(timedelta(minutes=1))
+    await admit(service)
+    async with service.database.read() as session:
+        of_journey = await reporting.refusals(session, profile_id=None, journey="other", limit=10)
+        of_both = await reporting.refusals(session, profile_id=people[0], journey="other", limit=10)
+        all_of_them = await reporting.refusals(session, profile_id=None, journey=None, limit=10)
+    assert [each.profile_id for each in of_journey] == people[::-1]
+    assert [each.journey for each in of_both] == ["other"]
+    assert len(all_of_them) == 4
 
 
 async def test_the_loop_that_admits_is_woken_by_the_feed(service: Service) -> None:

@@ -232,10 +232,10 @@ BOOKING = {"id": "booking", "type": "wait_for", "paths": [{"id": "booked", "even
 VISIT = {"id": "visit", "type": "wait", "until": {"ref": "event.properties.visit_at"}, "if_past": "exit"}
 
 
-async def _books(person: Person, **properties: object) -> str:
+async def _books(person: Person, **properties: str) -> str:
     """What the workflow then refers to as the event."""
     await person.asks("booking")
-    (signal,) = await person.service.track(person.profile_id, "Booked", **properties)
+    (signal,) = await person.service.track(person.profile_id, "Booked", at=None, **properties)
     return str(signal.payload["event_id"])
 
 
