@@ -14,6 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.journeys import StepItem
 from services.journeys import deferrals, places
+from services.journeys.event_ids import DERIVED
 from services.journeys.outgoing import Outgoing
 from services.journeys.steps.awaiting import Parent
 from services.journeys.steps.results import answer
@@ -78,7 +79,10 @@ class Known:
 
 
 async def load(session: AsyncSession, items: Sequence[StepItem]) -> Known:
-    """Enrolments, earlier decisions under the same keys, and the events that woke the last paths."""
+    """Enrolments, earlier decisions under the same keys, and the events that woke the last paths.
+
+    Workflows know events by derived ids; those that were told of them earlier, by their own.
+    """
     enrolments = await session.execute(
         text(
             "SELECT id, journey, version, profile_id, entry, position, entered_at, state, reason, moving FROM enrolment "
@@ -91,8 +95,9 @@ async def load(session: AsyncSession, items: Sequence[StepItem]) -> Known:
     if woken:
         rows = await session.execute(
             text(
-                "SELECT m.enrolment_id, m.event_id, m.body, m.position FROM match m JOIN unnest(CAST(:enrolments AS uuid[]), "
-                "CAST(:events AS text[])) AS k(enrolment_id, event_id) USING (enrolment_id, event_id)"
+                "SELECT k.enrolment_id, k.event_id, m.body, m.position FROM match m JOIN unnest(CAST(:enrolments AS uuid[]), "
+                "CAST(:events AS text[])) AS k(enrolment_id, event_id) ON m.enrolment_id = k.enrolment_id "
+                f"AND k.event_id IN (m.event_id, {DERIVED})"
             ),
             {"enrolments": [each[0] for each in woken], "events": [each[1] for each in woken]},
         )

@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.journeys import InterruptSignal
 from services.journeys.enrolments import end_held
+from services.journeys.event_ids import told_as
 from services.journeys.outgoing import Outgoing, write
 
 # Whoever writes enrolments shares it; whoever merges has it alone.
@@ -65,8 +66,9 @@ async def merge(session: AsyncSession, merged: UUID, survivor: UUID, event_id: s
             if held:
                 heard += told
                 continue
-            body = InterruptSignal(reason="ended", event_id=event_id).model_dump(mode="json")
-            ended.append(Outgoing(younger, row.journey, "interrupt", body, f"{event_id}:merged"))
+            told_by = told_as(younger, event_id)
+            body = InterruptSignal(reason="ended", event_id=told_by).model_dump(mode="json")
+            ended.append(Outgoing(younger, row.journey, "interrupt", body, f"{told_by}:merged"))
     parameters = {"survivor": survivor, "merged": merged}
     await session.execute(text("UPDATE merged SET survivor = :survivor WHERE survivor = :merged"), parameters)
     await session.execute(

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import orjson
 from segment.analytics import Client as SegmentClient
@@ -114,7 +115,10 @@ class _Living:
     async def does(self, customer: Customer, event: str, properties: Mapping[str, Any]) -> None:
         at = self.now()
         self.needles.append(event)
-        await self.shop.track(lambda client: client.track(customer.user, event, dict(properties), timestamp=at))
+        chosen = f"{event} of {customer.email}, {uuid4()}"  # as a shop may that makes the ids of its events itself
+        await self.shop.track(
+            lambda client: client.track(customer.user, event, dict(properties), timestamp=at, message_id=chosen)
+        )
 
     async def knows(self, customer: Customer, traits: Mapping[str, Any]) -> None:
         """The shop learns something about somebody."""

@@ -16,6 +16,7 @@ from contracts.journeys import InterruptSignal, MatchedSignal
 from journeys.outcome import Match
 from services.journeys import places
 from services.journeys.enrolments import end_held
+from services.journeys.event_ids import told_as
 from services.journeys.outgoing import Outgoing, write
 from services.journeys.waits.listeners import Listener, Source, waiting_for
 
@@ -114,21 +115,22 @@ async def record(session: AsyncSession, met: Sequence[Met], *, signal: bool = Tr
     never_started, heard = await end_held(session, [each.listener.enrolment_id for each in fresh], newest)
     signals: list[Outgoing] = []
     for each in fresh:
-        listener, fact = each.listener, each.fact
+        listener = each.listener
         if listener.enrolment_id not in names or listener.enrolment_id in never_started:
             continue
+        event_id = told_as(listener.enrolment_id, each.fact.id)
         if listener.kind == "wait":
-            body = MatchedSignal(step=listener.step, visit=listener.visit, path=listener.path, event_id=fact.id).model_dump(
+            body = MatchedSignal(step=listener.step, visit=listener.visit, path=listener.path, event_id=event_id).model_dump(
                 mode="json"
             )
-            request = f"{fact.id}:{listener.step}:{listener.visit}"
+            request = f"{event_id}:{listener.step}:{listener.visit}"
             signals.append(Outgoing(listener.enrolment_id, names[listener.enrolment_id], "matched", body, request))
         elif listener.kind == "exit" or listener.path == "exit":
-            reason = InterruptSignal(reason="exit" if listener.kind == "exit" else "goal", event_id=fact.id).model_dump(
+            reason = InterruptSignal(reason="exit" if listener.kind == "exit" else "goal", event_id=event_id).model_dump(
                 mode="json"
             )
             signals.append(
-                Outgoing(listener.enrolment_id, names[listener.enrolment_id], "interrupt", reason, f"{fact.id}:{listener.kind}")
+                Outgoing(listener.enrolment_id, names[listener.enrolment_id], "interrupt", reason, f"{event_id}:{listener.kind}")
             )
     if signal:
         return [*heard, *await write(session, signals)]
@@ -138,7 +140,7 @@ async def record(session: AsyncSession, met: Sequence[Met], *, signal: bool = Tr
 
 
 async def matched(session: AsyncSession, keys: Sequence[tuple[UUID, str, int]]) -> dict[tuple[UUID, str, int], Match]:
-    """What has met these waits (enrolment, step, visit) already; the earliest where several did."""
+    """What has met these waits (enrolment, step, visit) already, as workflows know it; the earliest where several did."""
     rows = await session.execute(
         text(
             "SELECT m.enrolment_id, m.step, m.visit, m.path, m.event_id FROM match m JOIN unnest(CAST(:enrolments AS uuid[]), "
@@ -147,7 +149,10 @@ async def matched(session: AsyncSession, keys: Sequence[tuple[UUID, str, int]]) 
         ),
         {"enrolments": [key[0] for key in keys], "steps": [key[1] for key in keys], "visits": [key[2] for key in keys]},
     )
-    return {(row.enrolment_id, row.step, row.visit): Match(path=row.path, event_id=row.event_id) for row in rows.all()}
+    return {
+        (row.enrolment_id, row.step, row.visit): Match(path=row.path, event_id=told_as(row.enrolment_id, row.event_id))
+        for row in rows.all()
+    }
 
 
 async def taken_events(session: AsyncSession, enrolment_id: UUID, events: Sequence[str]) -> dict[str, str]:

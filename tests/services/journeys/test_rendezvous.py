@@ -11,6 +11,7 @@ from contracts.channels import Channel, Receipt, Status
 from contracts.journeys import FinishItem
 from contracts.profiles import EVENT_TRACKED
 from journeys.outcome import Done, Ended, Match, Waiting
+from services.journeys.event_ids import told_as
 from tests.services.journeys.conftest import Service
 
 
@@ -173,7 +174,34 @@ async def test_an_event_between_a_send_and_a_late_registration_counts(service: S
     outcome = await service.perform(enrolment_id, "w")
     assert isinstance(outcome, Waiting)
     assert outcome.matched is not None
-    assert outcome.matched.event_id == service.neighbours.events[profile_id][-1].id
+    assert outcome.matched.event_id == told_as(enrolment_id, service.neighbours.events[profile_id][-1].id)
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["looked back for", "signalled"])
+async def test_no_id_that_a_shop_has_chosen_goes_into_a_workflow_and_the_event_is_known_all_the_same(
+    service: Service, *, before: bool
+) -> None:
+    note = {"id": "note", "type": "update_profile", "set": {"size": {"ref": "event.properties.size"}}}
+    wait = {"id": "w", "type": "wait_for", "since": "entry", "paths": [{"id": "p", "event": "Order"}]}
+    await service.publish(steps=[wait, note])
+    profile_id, enrolment_id = await service.enter()
+    chosen = "order-ada@example.com-7"
+    order = service.event("Order", size="L").model_copy(update={"id": chosen})
+    item = service.item(profile_id, EVENT_TRACKED, order.model_dump(mode="json"))
+    service.neighbours.track(profile_id, order)
+    if not before:
+        service.neighbours.events[profile_id].clear()
+        await service.perform(enrolment_id, "w")
+        await service.feed(item)
+    outcome = await service.perform(enrolment_id, "w")
+    assert isinstance(outcome, Waiting)
+    assert outcome.matched is not None
+    told = await service.rows("SELECT payload, request_id FROM outgoing WHERE kind = 'matched'")
+    assert "ada" not in f"{outcome!r} {told}"
+    assert [row.payload["event_id"] for row in told] == [outcome.matched.event_id] * (not before)
+    await service.perform(enrolment_id, "note", event_id=outcome.matched.event_id)
+    await service.perform(enrolment_id, "note", 2, event_id=chosen)  # as those know it who were told of it by its own id
+    assert [update.set for update in service.neighbours.updates] == [{"size": "L"}, {"size": "L"}]
 
 
 async def test_two_waits_in_a_row_do_not_share_one_event(service: Service) -> None:

@@ -16,6 +16,7 @@ from infra.local.postgres import EmbeddedPostgres
 from journeys.outcome import Done, Ended, Moved, Waiting
 from journeys.parse import content_hash
 from services.journeys import reporting
+from services.journeys.event_ids import told_as
 from services.journeys.explaining.stories import stories
 from services.journeys.outgoing import take_over
 from services.journeys.reconciling import suspects
@@ -192,7 +193,7 @@ async def test_a_wait_that_two_events_had_met_keeps_the_first(upgraded: Service)
     answer = await upgraded.perform(MET, "came", confirm=True)
     assert isinstance(answer, Waiting)
     assert answer.matched is not None
-    assert answer.matched.event_id == "first"
+    assert answer.matched.event_id == told_as(MET, "first")
 
 
 async def test_who_was_not_yet_started_is_started(upgraded: Service) -> None:
