@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from conditions.logic import always, implies, never
 from conditions.problems import Problem, did_you_mean
+from conditions.references import filter_references
 from journeys.flow import reachable
 from journeys.index import JourneyIndex
 from journeys.model import (
@@ -66,11 +67,16 @@ def wait_for_problems(index: JourneyIndex, path: str, step: WaitFor) -> Iterator
     if not possible and step.timeout is None:
         remedy = "add a 'timeout', or a path that can be taken"
         yield Problem(path=f"{path}.paths", message="nothing that is waited for can ever come", remedy=remedy)
-    if step.since == "entry" and step.id in index.recurring:
+    if step.since == "entry" and step.id in index.recurring and not all(_tells_rounds_apart(way) for way in step.paths):
         message = "in a loop, 'since': 'entry' finds the same event again in every round"
         yield Problem(path=f"{path}.since", message=message, remedy='write "since": "step"', severity="warning")
     if step.timeout is not None:
         yield from _timeout(f"{path}.timeout", step.timeout, step.since)
+
+
+def _tells_rounds_apart(way: WaitPath) -> bool:
+    """Whether an event must differ from what woke the journey last (a newer revision), so that each round finds others."""
+    return isinstance(way, EventPath) and any(ref.startswith("event.") for ref in filter_references(way.where).refs)
 
 
 def _timeout(path: str, timeout: Timeout, since: str) -> Iterator[Problem]:

@@ -112,21 +112,26 @@ def _coffee(dice: Random, at: Callable[..., datetime]) -> Iterator[Happening]:
 
 
 def _appointments(dice: Random, at: Callable[..., datetime]) -> Iterator[Happening]:
-    booked = at(0.01, 3)
+    for appointment in ("a1", "a2"):
+        booked = at(0.01, 3)
 
-    def when() -> str:
-        return (booked + timedelta(minutes=dice.randrange(-300, 20_000))).strftime("%Y-%m-%dT%H:%M")
+        def about(revision: int, own: str = appointment, since: datetime = booked) -> dict[str, JsonValue]:
+            starts = since + timedelta(minutes=dice.randrange(-300, 20_000))
+            return {"appointment_id": own, "revision": revision, "starts_at": starts.isoformat()}
 
-    yield TraitsChange(at=booked - timedelta(seconds=1), traits={"appointment.starts_at": when()})
-    yield _event(booked, "Appointment Booked", appointment_id="a1", starts_at="2026-03-12T15:00")
-    for _ in range(dice.randrange(3)):
-        yield TraitsChange(at=booked + timedelta(minutes=dice.randrange(1, 15_000)), traits={"appointment.starts_at": when()})
+        yield _event(booked, "Appointment Booked", **about(1))
+        revisions = range(2, 2 + dice.randrange(3))
+        moves = sorted(booked + timedelta(minutes=dice.randrange(1, 20_000)) for _ in revisions)
+        if dice.random() < 0.2:
+            moves.reverse()
+        for when, revision in zip(moves, revisions, strict=True):
+            yield _event(when, "Appointment Moved", **about(revision))
+        if dice.random() < 0.2:
+            yield _event(at(3, 12), "Appointment Cancelled", appointment_id=appointment)
+        if dice.random() < 0.4:
+            yield _event(at(3, 20), "Appointment Missed", appointment_id=appointment, revision=dice.choice([1, 2, 3]))
     if dice.random() < 0.2:
         yield TraitsChange(at=at(4, 8), traits={"timezone": dice.choice(ZONES)})
-    if dice.random() < 0.2:
-        yield _event(at(3, 12), "Appointment Cancelled", appointment_id="a1")
-    if dice.random() < 0.3:
-        yield _event(at(3, 20), "Appointment Missed", appointment_id=dice.choice(["a1", "a2"]))
 
 
 def _dog(dice: Random) -> dict[str, JsonValue]:

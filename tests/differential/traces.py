@@ -64,8 +64,10 @@ async def recorded(stage: Stage, profile_id: UUID) -> tuple[list[Moment], list[L
         choice = row.outcome.get("path") or row.outcome.get("target") or row.outcome.get("action") or ""
         found.append(Moment(row.at, row.journey, row.kind, row.step, row.visit, choice, row.deadline))
     for row in await stage.rows(
-        "SELECT m.at, e.journey, m.kind, m.step, m.visit, m.path FROM match m JOIN enrolment e ON e.id = m.enrolment_id "
-        "WHERE e.profile_id = :profile",
+        # What a wait finds by looking back meets it on arrival, though it is kept with when it happened.
+        "SELECT greatest(m.at, d.at) AS at, e.journey, m.kind, m.step, m.visit, m.path FROM match m "
+        "JOIN enrolment e ON e.id = m.enrolment_id LEFT JOIN decision d ON m.kind = 'wait' "
+        "AND (d.enrolment_id, d.step, d.visit) = (m.enrolment_id, m.step, m.visit) WHERE e.profile_id = :profile",
         profile=profile_id,
     ):
         choice = row.path if row.kind == "wait" else ""

@@ -136,6 +136,12 @@ def test_a_date_that_may_be_missing_in_a_timeout_is_worth_a_warning() -> None:
     assert check(reference(PUPPY)) == ()
 
 
+def test_a_look_back_in_a_loop_is_fine_where_an_event_must_differ_from_what_woke_it_last() -> None:
+    newer = {"property": "revision", "gt": {"ref": "event.properties.revision"}}
+    paths = [{"id": "moved", "event": "Moved", "where": newer, "steps": []}]
+    assert check(parse_journey(small(repeat("r", wait_for("w", since="entry", paths=paths))))) == ()
+
+
 def test_an_event_is_known_after_a_path_was_taken_also_behind_the_rejoin() -> None:
     journey = small(wait_for("w", [pause("p")]), update({"ref": "event.properties.x"}))
     assert check(parse_journey(journey)) == ()
