@@ -103,7 +103,7 @@ def test_a_dog_is_fed_round_by_round_until_it_is_grown() -> None:
         again,
         TimedOut(),
         Done(),
-        Woke(),
+        TimedOut(),
         Chose(path="done"),
         Done(),
         Done(),

@@ -72,12 +72,7 @@ def test_a_puppy_grows_up_and_its_owner_is_reminded_before_the_bag_is_empty() ->
         ("2025-01-29 08:30", "bed-and-bowl", "whatsapp"),
         ("2025-04-04 07:30", "longer-leash", "email"),
         ("2025-04-14 18:00", "refill", "whatsapp"),
-        # the order of May 10 was awaited from April 19 on, and the bag is empty on June 9
-        ("2025-04-19 18:00", "refill", "whatsapp"),
-        ("2025-04-24 18:00", "refill", "whatsapp"),
-        ("2025-04-29 18:00", "refill", "whatsapp"),
-        ("2025-05-04 18:00", "refill", "whatsapp"),
-        ("2025-05-09 18:00", "refill", "whatsapp"),
+        # the order of May 10 came before a month was over, and its bag is empty on June 9
         ("2025-06-04 18:00", "refill", "whatsapp"),
     ]
 
