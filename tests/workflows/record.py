@@ -3,7 +3,8 @@
 To be run once when workflow code gets a new version, and its files committed; recorded histories are never recorded again,
 since they stand for the enrolments that are under way. Files: `histories/VERSION/SCENARIO.RUN.json`, one for every run of a
 continue-as-new chain, and the definitions they need in `histories/definitions`. Every example journey has two scenarios of its
-own (`example-KEY-taken`, `example-KEY-timed-out`), so that a new example is recorded by naming these.
+own (`example-KEY-taken`, `example-KEY-timed-out`), so that a new or changed example is recorded by naming these: their files bear
+the beginning of the definition's hash too, and lie beside those of what the example was before.
 """
 
 import asyncio
@@ -26,6 +27,14 @@ HISTORIES = Path(__file__).with_name("histories")
 SHORT_HISTORY = 25
 
 
+def stem(name: str) -> str:
+    """What a scenario's files are called before the number of the run."""
+    for key, definition in EXAMPLES.items():
+        if name in (f"example-{key}-taken", f"example-{key}-timed-out"):
+            return f"{name}.{content_hash(definition)[:12]}"
+    return name
+
+
 async def record(version: str, names: list[str], address: str) -> None:
     """Lives each scenario and writes down its runs."""
     folder = HISTORIES / version
@@ -35,7 +44,7 @@ async def record(version: str, names: list[str], address: str) -> None:
             person = await scenarios.ALL[name](around)
             runs = await chain(around.starter, person.handle.id, person.handle.first_execution_run_id or "")
         for number, run in enumerate(runs, start=1):
-            (folder / f"{name}.{number}.json").write_text(run.to_json() + "\n")
+            (folder / f"{stem(name)}.{number}.json").write_text(run.to_json() + "\n")
         print(f"{version}/{name}: {len(runs)} runs, {sum(len(run.events) for run in runs)} events")
 
 
