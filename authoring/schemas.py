@@ -1,18 +1,20 @@
 """JSON Schemas of everything that lies in a folder, for editors."""
 
+import json
+import re
 from enum import StrEnum
 
-from pydantic import JsonValue, TypeAdapter
+from pydantic import JsonValue
 from pydantic.json_schema import GenerateJsonSchema
 
 from authoring.testing.model import JourneyTests
-from conditions import Condition
 from conditions.computed import ComputedDraft
 from contracts.segments import SegmentDraft
 from contracts.templates import TemplateInput
 from journeys import journey_schema
 
 _BASE = "https://reis.example/schema"
+_REFERENCE = re.compile(r'"#/\$defs/(\w+)"')
 
 
 class SchemaKind(StrEnum):
@@ -35,12 +37,9 @@ def schema_of(kind: SchemaKind) -> dict[str, JsonValue]:
             return _titled(schema, kind, "Reis journey tests", "Tests of one journey: a person, what happens, what is expected.")
         case SchemaKind.SEGMENT:
             schema = _keyed(_tidied(SegmentDraft.model_json_schema()), r"^[a-z0-9][a-z0-9_-]{0,99}$")
-            conditions = _tidied(TypeAdapter(Condition).json_schema(ref_template="#/$defs/{model}"))
-            definitions = conditions.pop("$defs", {})
             properties = schema["properties"]
             assert isinstance(properties, dict)
-            assert isinstance(definitions, dict)
-            schema["$defs"] = {**definitions, "Condition": conditions}
+            schema["$defs"] = dict(sorted(_with_parts("Condition", journey_schema()["$defs"]).items()))
             properties["condition"] = {"$ref": "#/$defs/Condition", "description": "Who is a member, see docs/conditions.md."}
             return _titled(schema, kind, "Reis segment", "A segment: the people for whom a condition holds.")
         case SchemaKind.TEMPLATE:
@@ -49,6 +48,18 @@ def schema_of(kind: SchemaKind) -> dict[str, JsonValue]:
         case SchemaKind.COMPUTED:
             schema = _keyed(_tidied(ComputedDraft.model_json_schema()), r"^[a-z][a-z0-9_]{0,99}$")
             return _titled(schema, kind, "Reis computed trait", "A trait worked out from a person's events.")
+
+
+def _with_parts(name: str, known: JsonValue) -> dict[str, JsonValue]:
+    """One definition, and those that it refers to."""
+    assert isinstance(known, dict)
+    found: dict[str, JsonValue] = {}
+    missing = [name]
+    while missing:
+        name = missing.pop()
+        found[name] = known[name]
+        missing += set(_REFERENCE.findall(json.dumps(known[name]))) - found.keys()
+    return found
 
 
 def _keyed(schema: dict[str, JsonValue], pattern: str) -> dict[str, JsonValue]:

@@ -211,9 +211,9 @@ class DatedComparison(Comparison):
     """A comparison that knows the time too."""
 
     older_than: Duration = Field(default_factory=lambda: ZERO)
-    """The date and this duration lie in the past."""
+    """The date plus this duration is past: it is longer ago."""
     newer_than: Duration = Field(default_factory=lambda: ZERO)
-    """The date and this duration lie in the future."""
+    """The date plus this duration is yet to come: not so long ago, or ahead; with `-P1D` more than a day ahead."""
 
 
 class TraitIs(DatedComparison):

@@ -24,10 +24,12 @@ _Value = datetime | int | float | str | bool | list[JsonValue] | dict[str, JsonV
 class Shift(BaseModel):
     """A duration read from the event: this number property, in these units."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     property: str = Field(min_length=1)
+    """Dotted path to a number in the same event."""
     unit: Literal["minutes", "hours", "days", "weeks", "months", "years"] = "days"
+    """What the number counts."""
 
 
 class ComputedDraft(BaseModel):
@@ -37,13 +39,18 @@ class ComputedDraft(BaseModel):
     what is asked for are passed over. `add` moves a date by an ISO 8601 duration or by a property of the same event.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     event: str = Field(min_length=1)
+    """The event's name."""
     where: dict[str, JsonValue] | None = None
+    """A filter: only events whose properties pass; all of this name where left out."""
     take: Literal["last", "first", "count", "sum", "min", "max"]
+    """What is made of the events: the newest or oldest one's value, how many there are, or the sum, least or greatest value."""
     property: str | None = Field(None, min_length=1)
+    """Dotted path to the value; `last` and `first` take the event's own instant where left out, `count` has none."""
     add: str | Shift | None = None
+    """Moves a date: by an ISO 8601 duration, or by a number in the same event."""
 
 
 @dataclass(frozen=True)

@@ -78,16 +78,16 @@ class WhereNot(Node):
 
 
 class Happened(Node):
-    """How often an event happened, or what a property of it sums up to; at least once where neither is said."""
+    """How often an event happened, or what a property of it sums up to; where neither is said, it happened at least once."""
 
     event: Name
     """The event's name, compared exactly."""
     where: "Filter | None" = None
-    """Counts only events whose properties pass."""
+    """Counts only events whose properties pass; all of this name where left out."""
     count: NumberIs | None = None
     sum: SumIs | None = None
     within: Duration | None = None
-    """Counts only events younger than this."""
+    """Counts only events younger than this; of any age where left out."""
     between: tuple[Moment, Moment] | None = None
     """Counts only events from the first instant up to, not including, the second; a date is its midnight in UTC."""
 

@@ -1,23 +1,31 @@
-"""docs/journeys.md names every field of the language with its default, and its steps are steps."""
+"""The documents of the language name every field with its default, and what they show is what the language takes."""
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
 
+from authoring.schemas import SchemaKind, schema_of
 from journeys import journey_schema
 from journeys.model import Step
 from tests.docs.test_examples import ROOT, blocks
 
 DOCUMENT = ROOT / "docs" / "journeys.md"
+CONDITIONS = ROOT / "docs" / "conditions.md"
 SCHEMA: dict[str, Any] = journey_schema()
-# Conditions and filters have a document of their own.
-ELSEWHERE = {"All", "AnyOf", "Not", "TraitIs", "Happened", "InSegment", "ValueIs", "NumberIs", "SumIs", "Nothing"}
-ELSEWHERE |= {"WhereAll", "WhereAny", "WhereNot", "PropertyIs"}
-PARTS = {"Journey": SCHEMA} | {
-    name: part for name, part in SCHEMA["$defs"].items() if "additionalProperties" in part and name not in ELSEWHERE
+COMPUTED: dict[str, Any] = schema_of(SchemaKind.COMPUTED)
+# A document of their own.
+OF_CONDITIONS = {"All", "AnyOf", "Not", "TraitIs", "Happened", "InSegment", "ValueIs", "NumberIs", "SumIs", "Nothing"}
+OF_CONDITIONS |= {"WhereAll", "WhereAny", "WhereNot", "PropertyIs"}
+KINDS = {name: part for name, part in SCHEMA["$defs"].items() if "additionalProperties" in part}
+PARTS = {
+    "Journey": (DOCUMENT, SCHEMA),
+    **{name: (CONDITIONS if name in OF_CONDITIONS else DOCUMENT, part) for name, part in KINDS.items()},
+    "ComputedTrait": (CONDITIONS, {**COMPUTED, "title": "Computed trait"}),
+    "Shift": (CONDITIONS, {**COMPUTED["$defs"]["Shift"], "title": "Shift"}),
 }
 
 
@@ -34,12 +42,25 @@ def row(part: dict[str, Any], field: str) -> str:
     return f"| `{field}` | {part['properties'][field]['description']} | {default(part, field)} |"
 
 
+def sections(document: Path) -> dict[str, str]:
+    """The text below each heading of a part."""
+    return dict(re.findall(r"^### ([^\n]+)\n(.*?)(?=^##|\Z)", document.read_text(), re.MULTILINE | re.DOTALL))
+
+
 @pytest.mark.parametrize("name", PARTS)
 def test_every_field_stands_in_the_table_of_its_part_with_its_meaning_and_default(name: str) -> None:
-    tables = dict(re.findall(r"^### ([^\n]+)\n(.*?)(?=^##|\Z)", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL))
-    part = PARTS[name]
-    rows = [line for line in tables[part["title"]].splitlines() if line.startswith("| `")]
-    assert rows == [row(part, field) for field in part["properties"] if field != "type"]
+    document, part = PARTS[name]
+    rows = [line for line in sections(document)[part["title"]].splitlines() if line.startswith("| `")]
+    hidden = {"type", "$schema"} if document == CONDITIONS else {"type"}
+    assert rows == [row(part, field) for field in part["properties"] if field not in hidden]
+
+
+@pytest.mark.parametrize("name", sorted(OF_CONDITIONS))
+def test_every_kind_of_condition_and_filter_is_said_and_shown_as_the_schema_says_and_shows_it(name: str) -> None:
+    part = KINDS[name]
+    lines = sections(CONDITIONS)[part["title"]].splitlines()
+    assert lines[0] == part["description"]
+    assert [json.loads(line.strip("`")) for line in lines if line.startswith("`{")] == part["examples"]
 
 
 def test_every_kind_of_step_is_shown_and_can_be_read() -> None:

@@ -180,10 +180,17 @@ def test_defaults_are_shown() -> None:
     assert SCHEMA["properties"]["steps"]["default"] == []
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_the_examples_that_editors_offer_fit_their_part(name: str) -> None:
-    assert SCHEMA["$defs"][name]["examples"] == EXAMPLES[name]
-    part = Draft202012Validator({"$ref": f"#/$defs/{name}", "$defs": SCHEMA["$defs"]})
+PARTS: Json = {"Journey": SCHEMA, **SCHEMA["$defs"]}
+
+
+def test_every_part_has_examples() -> None:
+    assert EXAMPLES.keys() == PARTS.keys()
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_the_examples_that_editors_offer_fit_the_very_part_that_they_show(name: str) -> None:
+    assert PARTS[name]["examples"] == EXAMPLES[name] != []
+    part = Draft202012Validator({**PARTS[name], "$defs": SCHEMA["$defs"]})
     assert [error.message for example in EXAMPLES[name] for error in part.iter_errors(example)] == []
 
 
