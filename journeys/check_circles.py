@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from conditions.logic import always
 from conditions.problems import Problem
 from journeys.catalog import Catalog
-from journeys.flow import followers, rests
 from journeys.model import EmitEvent, EntryByEvent, Journey, StartJourney
+from journeys.resting import at_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,6 @@ def _starts(journey: Journey, known: Mapping[str, Journey]) -> Iterator[_Start]:
             continue
         seen.add(step_id)
         step = index.steps[step_id]
-        if rests(step):
-            continue
         path = index.places[step_id].path
         if isinstance(step, StartJourney):
             target = known.get(step.journey)
@@ -63,4 +61,4 @@ def _starts(journey: Journey, known: Mapping[str, Journey]) -> Iterator[_Start]:
             for key, other in known.items():
                 if isinstance(other.entry, EntryByEvent) and other.entry.event == step.event:
                     yield _Start(key, f"{path}.event", sure=False)
-        todo.extend(followers(index, step))
+        todo.extend(at_once(index, step))

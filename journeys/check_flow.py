@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from conditions.problems import Problem, did_you_mean
-from journeys.flow import cycles, reachable, rests
+from journeys.flow import cycles, reachable
 from journeys.index import JourneyIndex
-from journeys.model import DateRef, GoTo, Journey, Jump, Repeat, Step, Wait, WaitFor
+from journeys.model import GoTo, Journey, Jump, Repeat, Step, Wait
+from journeys.resting import Rest, at_once, perhaps_at_once, ways
 
 MOST_STEPS, DEEPEST = 1_000, 30
 
@@ -64,26 +65,14 @@ def _unreachable(index: JourneyIndex) -> Iterator[Problem]:
 
 def _restless(index: JourneyIndex) -> Iterator[Problem]:
     known: set[str] = set()
-    for cycle in cycles(index, keep=lambda step: not rests(step)):
+    for cycle in cycles(index, at_once):
         known.update(cycle)
         message = f"the loop of {', '.join(cycle)} can go round without a wait"
         yield Problem(path=index.places[cycle[0]].path, message=message, remedy="put a 'wait' or 'wait_for' into every round")
-    for cycle in cycles(index, keep=lambda step: not _rests_surely(step)):
+    for cycle in cycles(index, perhaps_at_once):
         if known.isdisjoint(cycle):
-            message = f"the loop of {', '.join(cycle)} waits only until dates; once they are past, it runs without rest"
+            inside = (way for step in cycle for way in ways(index, index.steps[step]))
+            kinds = {rest.value for target, rest in inside if target in cycle and rest not in (Rest.NONE, Rest.SURE)}
+            message = f"the loop of {', '.join(cycle)} waits only {' and '.join(sorted(kinds))}; then it runs without rest"
             remedy = "add a wait 'for' some time"
             yield Problem(path=index.places[cycle[0]].path, message=message, remedy=remedy, severity="warning")
-
-
-def _rests_surely(step: Step) -> bool:
-    match step:
-        case WaitFor():
-            return True
-        case Wait(until=DateRef(yearly=True), if_past="exit"):
-            return True  # there is a next anniversary, or no date and no way on
-        case Wait(between=(first, _)):
-            return first.is_positive
-        case Wait():
-            return step.for_ is not None and step.for_.is_positive
-        case _:
-            return False

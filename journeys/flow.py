@@ -62,19 +62,6 @@ def _followers(index: JourneyIndex, step: Step) -> Iterator[str | None]:
             assert_never(step)
 
 
-def rests(step: Step) -> bool:
-    """Whether somebody may have to wait here, by the passing of time or for something to happen."""
-    match step:
-        case WaitFor():
-            return True
-        case Wait(between=(_, last)):
-            return last.is_positive
-        case Wait():
-            return step.for_ is None or step.for_.is_positive
-        case _:
-            return False
-
-
 def reachable(index: JourneyIndex, start: str | None) -> frozenset[str]:
     """Every step that can be reached from this one, itself included."""
     seen: set[str] = set()
@@ -87,13 +74,13 @@ def reachable(index: JourneyIndex, start: str | None) -> frozenset[str]:
     return frozenset(seen)
 
 
-def cycles(index: JourneyIndex, keep: Callable[[Step], bool] = lambda _: True) -> list[tuple[str, ...]]:
-    """The groups of steps among which one can go round for ever (strongly connected components), of the steps to keep."""
-    graph = {
-        name: [target for target in followers(index, step) if keep(index.steps[target])]
-        for name, step in index.steps.items()
-        if keep(step)
-    }
+def cycles(index: JourneyIndex, follow: Callable[[JourneyIndex, Step], Iterator[str]] | None = None) -> list[tuple[str, ...]]:
+    """The groups of steps among which one can go round for ever (strongly connected components).
+
+    `follow` answers the steps that come right after one; all that can, where left out.
+    """
+    following = follow or followers
+    graph = {name: [target for target in following(index, step) if target in index.steps] for name, step in index.steps.items()}
     groups = _components(graph)
     return [group for group in groups if len(group) > 1 or group[0] in graph[group[0]]]
 

@@ -28,7 +28,7 @@ class Wait(StepBase):
     offset: Duration | None = None
     """Moves `until`; negative is earlier."""
     at: Clock | None = None
-    """Local time of day on the resulting local date."""
+    """Local time of day on the resulting local date; after a duration, on the next day where it is past on arrival."""
     window: Window | None = None
     """When the wait may end."""
     if_past: IfPast = "continue"
@@ -125,7 +125,7 @@ class Timeout(Node):
     offset: Duration | None = None
     """Moves `until`; negative is earlier."""
     at: Clock | None = None
-    """Local time of day on the resulting local date."""
+    """Local time of day on the resulting local date; after a duration, on the next day where it is past on arrival."""
     steps: "tuple[Step, ...]" = ()
 
     @model_validator(mode="after")

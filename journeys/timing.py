@@ -91,7 +91,8 @@ def resolve_wait(
     """When a wait that was entered at `entered_at` ends. `drawn` (0 up to 1) says where in `between`.
 
     `anchor` is the date of `until` (see `anchor_of`), None where it is missing: then the reference's default stands in. The order
-    is: duration or offset, then `at` on the resulting local date, then forward to the window's next opening.
+    is: duration or offset, then `at` on the resulting local date (after a duration: the next day, where that is not ahead of
+    `entered_at`), then forward to the window's next opening.
     """
     if step.between is not None:
         first, last = (add(entered_at, end, _zone(zone)) for end in step.between)
@@ -140,7 +141,10 @@ def _due(
         if due is not None and offset is not None:
             due = add(due, offset, zone)
     if due is not None and at is not None:
-        due = at_local(due.astimezone(zone).date(), _clock(at), zone)
+        day = due.astimezone(zone).date()
+        due = at_local(day, _clock(at), zone)
+        if until is None and due <= entered_at:  # hours need not lead to another day, and a wait that is over at once is none
+            due = at_local(day + timedelta(days=1), _clock(at), zone)
     return due if due is None else due.astimezone(UTC)
 
 

@@ -96,6 +96,27 @@ FINDINGS = [
         "comes by path 'p0'",
         WARNING,
     ),
+    # loops
+    (small(repeat({"any": []}, send("s"), pause("a", **{"for": "PT0S"}), max=9)), "$.steps[0]", "without a wait", ERROR),
+    (
+        small(repeat({"any": []}, waiting(EVENT, since="entry", timeout={"after": "PT0S"}), max=9)),
+        "$.steps[0]",
+        "without a wait",
+        ERROR,
+    ),
+    (small(waiting({"if": VIP}), send("s"), goto("g", "w")), "$.steps[0]", "conditions that may hold already", WARNING),
+    (
+        small(send("s"), waiting({"message": "s", "status": "delivered"}), goto("g", "s")),
+        "$.steps[0]",
+        "outcomes that messages have within moments",
+        WARNING,
+    ),
+    (
+        small(send("s"), waiting(EVENT, timeout={"until": ref("entry.properties.at")}), goto("g", "s")),
+        "$.steps[0]",
+        "waits only until dates",
+        WARNING,
+    ),
     # acting
     (small(update(**{"dog": 1, "dog.name": "Rex"})), '$.steps[0].set["dog.name"]', "a part of dog", ERROR),
     (small(call("c", timeout="PT2M")), "$.steps[0].timeout", "longer than a minute", ERROR),
@@ -175,6 +196,8 @@ SOUND = [
     small(pause("a", at="23:00", window={"from": "22:00", "to": "06:00"})),
     small({"id": "a", "type": "wait", "between": ["PT1H", "P2D"]}),
     small(send("s"), {"id": "a", "type": "wait", "between": ["PT1H", "P2D"]}, goto("g", "s")),
+    small(send("s"), pause("a", at="08:00", **{"for": "PT0S"}), goto("g", "s")),
+    small(send("s"), waiting({"message": "s", "status": "replied"}, timeout={"after": "P1D"}), goto("g", "s")),
     small(until("a", ref("entry.properties.at"), offset="-P1D"), send("s", valid_until=ref("entry.properties.at"))),
     small(until("a", "2026-05-01"), send("s", valid_until="2026-05-02"), until("b", "2026-05-03")),
     small(until("a", {"ref": "profile.traits.born", "yearly": True}, offset="-P1W")),

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from journeys import Cursor, Finish, Journey, Perform, advance, check, parse_journey, plan, resume, start
-from journeys.flow import reachable, rests
+from journeys.flow import reachable
 from journeys.model import Wait, WaitFor
 from journeys.outcome import Chose, Ended, Moved, Outcome, TimedOut, Woke
+from journeys.resting import Rest, ways
 from tests.journeys.strategies import NOW, definitions, outcomes
 
 
@@ -37,7 +38,8 @@ class Enrolment(RuleBasedStateMachine):
         if isinstance(effect, Perform):
             assert (effect.step_id, effect.visit) not in self.decided
             self.decided.add((effect.step_id, effect.visit))
-            resting = rests(self.journey.index.steps[effect.step_id])
+            index = self.journey.index
+            resting = any(rest is not Rest.NONE for _, rest in ways(index, index.steps[effect.step_id]))
             self.without_rest = 0 if resting else self.without_rest + 1
             assert self.without_rest <= len(self.journey.index.steps)
         else:

@@ -69,6 +69,11 @@ def test_eighteen_hours_that_end_at_night_or_on_sunday_move_to_the_next_opening(
     [
         ({"for": "P1D"}, None, "2026-03-03T08:00:00+01:00"),
         ({"for": "P1D", "at": "07:15"}, None, "2026-03-03T07:15:00+01:00"),
+        ({"for": "PT12H", "at": "07:15"}, None, "2026-03-03T07:15:00+01:00"),
+        ({"for": "PT0S", "at": "08:00"}, None, "2026-03-03T08:00:00+01:00"),
+        ({"for": "PT1H", "at": "08:30"}, None, "2026-03-02T08:30:00+01:00"),
+        ({"between": ["PT1H", "PT4H"], "at": "08:00"}, None, "2026-03-03T08:00:00+01:00"),
+        ({"until": "2026-03-02T12:00", "at": "07:00"}, None, Past(datetime(2026, 3, 2, 6, tzinfo=UTC), "continue")),
         ({"for": "P100Y"}, None, "2126-03-02T08:00:00+01:00"),
         ({"until": "2026-06-01"}, None, "2026-06-01T00:00:00+02:00"),
         ({"until": "2026-06-01T09:00"}, None, "2026-06-01T09:00:00+02:00"),
@@ -134,7 +139,21 @@ clocks = st.times().map(lambda found: found.replace(second=0, microsecond=0))
 
 
 @settings(deadline=None)
-@given(moments(), clocks, st.integers(0, 400))
+@given(moments(), clocks, st.sampled_from(["PT0S", "PT1M", "PT12H", "PT36H", "P1D", "P1M"]), st.booleans())
+def test_a_time_of_day_after_a_duration_is_ahead_of_the_arrival_in_every_zone(
+    moment: tuple[ZoneInfo, datetime], clock: time, duration: str, random: bool
+) -> None:
+    zone, instant = moment
+    fields = {"between": [duration, duration]} if random else {"for": duration}
+    found = resolve_wait(wait(**fields, at=f"{clock:%H:%M}"), entered_at=instant, now=instant, anchor=None, zone=zone)
+    assert isinstance(found, Instant)
+    assert found.at > instant
+    timeout = Timeout.model_validate({"after": duration, "at": f"{clock:%H:%M}"})
+    assert resolve_timeout(timeout, entered_at=instant, anchor=None, zone=zone) == found
+
+
+@settings(deadline=None)
+@given(moments(), clocks, st.integers(1, 400))
 def test_a_time_of_day_is_kept_on_the_resulting_day_unless_a_gap_moves_it(
     moment: tuple[ZoneInfo, datetime], clock: time, days: int
 ) -> None:
@@ -198,7 +217,7 @@ def test_an_offset_moves_each_anniversary() -> None:
 
 
 @settings(deadline=None)
-@given(moments(), st.integers(0, 50), st.integers(0, 50), st.floats(0, 1, exclude_max=True), clocks)
+@given(moments(), st.integers(1, 50), st.integers(0, 50), st.floats(0, 1, exclude_max=True), clocks)
 def test_a_random_wait_ends_between_its_ends_and_then_keeps_its_time_of_day(
     moment: tuple[ZoneInfo, datetime], least: int, more: int, drawn: float, clock: time
 ) -> None:

@@ -272,6 +272,12 @@ def test_a_condition_that_holds_each_time_is_a_circle_after_a_hundred_rounds(rou
     assert ended(life) == (end, 0 * DAY)
 
 
+def test_a_time_of_day_that_is_past_on_arrival_is_waited_for_until_the_next_day() -> None:
+    daily = [wait("w", **{"for": "PT1H", "at": f"{START:%H:%M}"}), send("s")]
+    life = live(journey({"id": "r", "type": "repeat", "max": 20, "steps": daily}))
+    assert [message.at for message in life.messages] == [START + day * DAY for day in range(1, 21)]
+
+
 def test_who_rests_a_while_in_each_round_turns_in_no_circle() -> None:
     steps = [wait("w", until="2026-01-01"), wait("rest", **{"for": "PT1H"})]
     life = live(journey({"id": "r", "type": "repeat", "max": 150, "steps": steps}))
