@@ -115,10 +115,17 @@ class Salvage:
         paths = [_path(0, [])]
         for at, (keys, steps) in enumerate(inner, 1):
             paths.append(_path(at, self._list(steps, f"{here}.paths[{at}].steps", there + _text(keys), depth + 1)))
-        if raw.get("type") not in _NEVER_JUMPS and not (raw.get("type") == "wait" and "if_past" not in raw):
+        if _may_jump(raw):
             self.jumps = True
             paths.append(_path(len(paths), [{"id": f"{_HUB}-from-{len(self.ids)}", "type": "goto", "goto": _HUB}]))
         return {"id": name, "type": "wait_for", "paths": paths}
+
+
+def _may_jump(raw: dict[str, Any]) -> bool:
+    kind = raw.get("type")
+    if kind == "wait":
+        return "if_past" in raw
+    return not isinstance(kind, str) or kind not in _NEVER_JUMPS
 
 
 def _path(at: int, steps: list[Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conditions.problems import Problem
-from journeys import check, check_definition, parse_journey
+from journeys import Catalog, check, check_definition, parse_journey
 from tests.journeys.helpers import branch, goto, leads_somewhere, pause, send, small, wait_for
 from tests.journeys.strategies import definitions
 
@@ -143,3 +143,31 @@ def places(data: object, path: str) -> Iterator[tuple[str, object]]:
     elif isinstance(data, list):
         for at, part in enumerate(data):
             yield from places(part, f"{path}[{at}]")
+
+
+JUNK: list[Any] = [
+    None, True, -1, 10**30, 0.5, float("nan"), "", "x", "{{ x", "\0", "é" * 300, [], ["send"], [[]], {}, {"id": "a"}, {"ref": []},
+    {"": None}, [{"id": [], "type": {}}],
+]  # fmt: skip
+
+
+def slots(data: Any) -> Iterator[tuple[Any, Any]]:
+    """Every place of a document: what contains it, and under which key or number."""
+    for key, part in data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ():
+        yield data, key
+        yield from slots(part)
+
+
+@settings(max_examples=200, deadline=None)
+@given(definitions(), st.data())
+def test_a_definition_with_anything_anywhere_is_judged_and_raises_nothing(data: Json, draws: st.DataObject) -> None:
+    names = frozenset({"order"})
+    catalog = Catalog(names, names, names, names, names, names, template_check=lambda text: "odd" if "x" in text else None)
+    broken = copy.deepcopy(data)
+    for _ in range(draws.draw(st.integers(1, 3))):
+        places = list(slots(broken))
+        container, key = draws.draw(st.sampled_from(places)) if places else (broken, "steps")
+        container[key] = copy.deepcopy(draws.draw(st.sampled_from(JUNK)))
+    journey, problems = check_definition(broken, catalog)
+    assert journey is not None or any(problem.severity == "error" for problem in problems)
+    assert all(problem.path.startswith("$") and problem.message for problem in problems)
