@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from authoring.findings import Finding, findings, in_order
 from authoring.folder import Definition, Folder
 from authoring.kinds import COMPUTED, JOURNEY, KINDS, SEGMENT, TEMPLATE, Kind
-from authoring.parts import Template, call_template_flaw, read_computed, read_segment, read_template, segment_findings
+from authoring.parts import Template, read_call_template, read_computed, read_segment, read_template, segment_findings
 from authoring.testing.reading import WrittenTests, findings_of_tests, read_tests
 from conditions import Condition, Problem
 from conditions.computed import ComputedTrait
 from journeys import Catalog, Journey, JourneyError, check_definition, parse_journey
+from journeys.catalog import TemplateNames
 from journeys.model import Send
 
 
@@ -21,8 +22,8 @@ class Names:
     """Names that exist besides those of the folder, such as a running system's."""
 
     segments: frozenset[str] = frozenset()
-    templates: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Template to the variables it uses."""
+    templates: Mapping[str, TemplateNames] = field(default_factory=dict)
+    """Template to the names it uses."""
     journeys: frozenset[str] = frozenset()
     computed: frozenset[str] = frozenset()
 
@@ -75,15 +76,14 @@ def check_folder(folder: Folder, besides: Names | None = None) -> Checked:
 
     known = frozenset(folder.of(SEGMENT)) | names.segments
     found += segment_findings(folder.of(SEGMENT), segments, known)
-    variables = {**names.templates, **{key: template.variables for key, template in templates.items()}}
     catalog = Catalog(
         templates=frozenset(folder.of(TEMPLATE)) | frozenset(names.templates),
         segments=known,
         journeys=frozenset(folder.of(JOURNEY)) | names.journeys,
         definitions=journeys,
         computed=frozenset(folder.of(COMPUTED)) | names.computed,
-        template_variables=variables,
-        template_check=call_template_flaw,
+        template_names={**names.templates, **{key: template.names for key, template in templates.items()}},
+        call_template=read_call_template,
     )
     for definition in folder.of(JOURNEY).values():
         journey, problems_of_it = check_definition(definition.body, catalog)

@@ -15,7 +15,8 @@ from conditions.references import references
 from contracts.segments import SegmentDraft
 from contracts.templates import TemplateInput
 from infra.errors import Flaw
-from infra.liquid import parse
+from infra.liquid import Source, parse
+from journeys.catalog import CallTemplate, TemplateNames
 from journeys.refs import PARTS, REMEDY, parse_ref
 from journeys.simulation.people import ChannelName
 
@@ -24,10 +25,10 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """What journeys need to know of a template: its channels, and the dotted names that it uses."""
+    """What journeys need to know of a template: its channels, and the names that it uses on them."""
 
     channels: tuple[ChannelName, ...]
-    variables: frozenset[str]
+    names: TemplateNames
     purpose: str | None
 
 
@@ -42,13 +43,17 @@ def read_template(definition: Definition) -> tuple[Template | None, list[Finding
     if isinstance(given, list):
         return None, given
     flaws: list[Flaw] = []
-    variables: set[str] = set()
+    used: dict[str, frozenset[str]] = {}
+    required: dict[str, frozenset[str]] = {}
     for channel, part in given.parts().items():
+        sources: list[Source] = []
         for path, text in _texts(part.model_dump(exclude_none=True, exclude={"content_sid"}), f"$.{channel.value}"):
             source, found = parse(text, path, html=path.endswith(".html"))
             flaws += found
-            variables |= set(source.variables) if source else set()
-    template = Template(tuple(channel.value for channel in given.parts()), frozenset(variables), given.purpose)
+            sources += [source] if source else []
+        used[channel.value] = frozenset(name for source in sources for name in source.variables)
+        required[channel.value] = frozenset(name for source in sources for name in source.required)
+    template = Template(tuple(channel.value for channel in given.parts()), TemplateNames(used, required), given.purpose)
     return template, findings(definition.path, flaws)
 
 
@@ -77,20 +82,20 @@ def read_computed(definition: Definition) -> tuple[ComputedTrait | None, list[Fi
     return (None if problems else ComputedTrait(definition.key, given)), findings(definition.path, problems)
 
 
-def call_template_flaw(text: str) -> str | None:
-    """What is wrong with a Liquid template of a `call` step, or None; which secrets there are, only the server knows."""
+def read_call_template(text: str) -> CallTemplate:
+    """A Liquid template of a `call` step; which secrets there are, only the server knows."""
     source, flaws = parse(text, "$", roots=(*PARTS, "secrets"))
     if source is None:
-        return flaws[0].message
-    for name in source.variables:
-        root, *rest = name.split(".")
-        if root == "results":
-            unknown = len(rest) > 1 and parse_ref(".".join((root, *rest[:2]))) is None
-        else:
-            unknown = root != "secrets" and bool(rest) and rest[0] not in PARTS[root]
-        if unknown:
-            return f"{name} leads nowhere: {REMEDY}"
-    return None
+        return CallTemplate(flaws[0].message)
+    flaw = next((f"{name} leads nowhere: {REMEDY}" for name in source.variables if _leads_nowhere(name)), None)
+    return CallTemplate(flaw, frozenset(source.variables), frozenset(source.required))
+
+
+def _leads_nowhere(name: str) -> bool:
+    root, *rest = name.split(".")
+    if root == "results":
+        return len(rest) > 1 and parse_ref(".".join((root, *rest[:2]))) is None
+    return root != "secrets" and bool(rest) and rest[0] not in PARTS[root]
 
 
 def segment_findings(

@@ -11,6 +11,7 @@ from authoring.folder import Folder
 from authoring.impact import Impact, impact_of
 from authoring.kinds import COMPUTED, JOURNEY, KINDS, SEGMENT, TEMPLATE
 from authoring.system import System, plain
+from journeys.catalog import TemplateNames
 
 
 class Change(BaseModel):
@@ -57,11 +58,11 @@ async def running(system: System) -> Running:
     return {kind.name: await system.definitions(kind) for kind in KINDS}
 
 
-def names_of(known: Running, variables: Mapping[str, frozenset[str]]) -> Names:
+def names_of(known: Running, templates: Mapping[str, TemplateNames]) -> Names:
     """The names that the running system has, for the check of a folder that refers to them."""
     return Names(
         segments=frozenset(known[SEGMENT.name]),
-        templates={key: variables.get(key, frozenset()) for key in known[TEMPLATE.name]},
+        templates={key: templates.get(key, TemplateNames()) for key in known[TEMPLATE.name]},
         journeys=frozenset(known[JOURNEY.name]),
         computed=frozenset(known[COMPUTED.name]),
     )

@@ -18,12 +18,14 @@ from infra.local.errors import NotRunningError
 from infra.local.folder import DataFolder
 from infra.local.keys import Keys
 from infra.settings import Settings
+from journeys.catalog import TemplateNames
 
 _MODELS: Mapping[str, type[BaseModel]] = {
     COMPUTED.name: ComputedDraft,
     SEGMENT.name: SegmentDraft,
     TEMPLATE.name: TemplateInput,
 }
+_NAMES = ("variables", "required")
 SERVICES = ("profiles", "segments", "channels", "journeys")
 
 
@@ -70,11 +72,12 @@ class System:
         """Journey to its state, such as `published` or `paused`."""
         return {each["key"]: each["state"] for each in await self.service(JOURNEY).get_json(JOURNEY.path) if "state" in each}
 
-    async def template_variables(self) -> dict[str, frozenset[str]]:
-        """Template to the dotted names that it uses on any channel."""
+    async def template_names(self) -> dict[str, TemplateNames]:
+        """Template to the names that it uses."""
         answer = await self.service(TEMPLATE).get_json(TEMPLATE.path)
         return {
-            each["key"]: frozenset(name for names in each["variables"].values() for name in names) for each in answer["templates"]
+            each["key"]: TemplateNames(*({at: frozenset(found) for at, found in each[kind].items()} for kind in _NAMES))
+            for each in answer["templates"]
         }
 
 

@@ -147,11 +147,12 @@ class ReceiptsFound(Wire):
 
 
 class KnownTemplate(Wire):
-    """A template's key, the channels it has parts for, and per channel the dotted names it uses."""
+    """A template's key, the channels it has parts for, and per channel the dotted names it uses and cannot do without."""
 
     key: str
     channels: tuple[Channel, ...] = ()
     variables: dict[Channel, tuple[str, ...]] = Field(default_factory=dict)
+    required: dict[Channel, tuple[str, ...]] = Field(default_factory=dict)
 
 
 class KnownTemplates(Wire):

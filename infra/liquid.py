@@ -10,6 +10,7 @@ from liquid import BoundTemplate, DictLoader, Environment, FalsyStrictUndefined
 from liquid.exceptions import LiquidError
 
 from infra.errors import Flaw
+from infra.liquid_needs import dotted, needed
 
 ROOTS = ("profile", "entry", "event", "results", "unsubscribe_url", "journey")
 """What every message has; `results` are what earlier steps of its journey came to."""
@@ -38,10 +39,11 @@ class RenderFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A parsed source and the variables it uses, as dotted names, sorted."""
+    """A parsed source and the variables it uses, as dotted names, sorted; `required` are those it cannot do without."""
 
     template: BoundTemplate
     variables: tuple[str, ...]
+    required: tuple[str, ...] = ()
 
     def render(self, context: Mapping[str, Any]) -> str:
         """Raises `RenderFailed`."""
@@ -86,21 +88,11 @@ def parse(text: str, path: str, *, html: bool = False, roots: Sequence[str] = RO
     names = set()
     for root, variables in analysis.globals.items():
         for variable in variables:
-            names.add(_dotted(variable.segments))
+            names.add(dotted(variable.segments))
         if root not in roots:
             message = f"line {_line(text, variables[0].span.index)}: {variables[0]} starts with {root!r}, which nothing supplies"
             flaws.append(Flaw(path=path, message=message, remedy=f"start with one of {', '.join(roots)}"))
-    return (None, flaws) if flaws else (Source(template, tuple(sorted(names))), [])
-
-
-def _dotted(segments: list[Any]) -> str:
-    """`profile.dog.name`; what follows a computed or numeric segment is left out, since it cannot be known."""
-    parts: list[str] = []
-    for segment in segments:
-        if not isinstance(segment, str):
-            break
-        parts.append(segment)
-    return ".".join(parts)
+    return (None, flaws) if flaws else (Source(template, tuple(sorted(names)), tuple(sorted(needed(template)))), [])
 
 
 def _line(text: str, index: int) -> int:

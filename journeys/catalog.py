@@ -5,8 +5,23 @@ from dataclasses import dataclass, field
 
 from journeys.model import Journey
 
-TemplateCheck = Callable[[str], str | None]
-"""Answers what is wrong with a Liquid template, or None."""
+
+@dataclass(frozen=True, slots=True)
+class TemplateNames:
+    """The dotted names of a template, such as `entry.properties.title`, per channel."""
+
+    used: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    required: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Those that it cannot do without: they have no default, and no condition asks for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallTemplate:
+    """A Liquid template of a call, read: what is wrong with it, or the names that it uses and that it cannot do without."""
+
+    flaw: str | None = None
+    used: frozenset[str] = frozenset()
+    required: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +39,9 @@ class Catalog:
     """Names of events seen so far; as with traits."""
     definitions: Mapping[str, Journey] = field(default_factory=dict)
     """Key to the published version of other journeys, for those that start each other."""
-    template_variables: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Template to the dotted names that it cannot do without, such as `entry.properties.title`."""
+    template_names: Mapping[str, TemplateNames] = field(default_factory=dict)
+    """Template to the names that it uses."""
     supplied: frozenset[str] = frozenset({"unsubscribe_url", "journey"})
     """Roots of names that the renderer itself supplies to every template."""
-    template_check: TemplateCheck | None = None
-    """For the templates that stand in the definition itself: address, headers and body of a call."""
+    call_template: Callable[[str], CallTemplate] | None = None
+    """Reads the templates that stand in the definition itself: address, headers and body of a call."""

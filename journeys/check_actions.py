@@ -3,10 +3,9 @@
 import re
 from collections.abc import Iterator
 
-from pydantic import JsonValue
-
 from conditions.problems import Problem, join
-from journeys.catalog import Catalog, TemplateCheck
+from journeys.catalog import Catalog
+from journeys.check_templates import flaws_of_call
 from journeys.model import Call, Send, UpdateProfile
 
 _LONGEST_CALL = 60
@@ -55,11 +54,7 @@ def call_problems(path: str, step: Call, catalog: Catalog) -> Iterator[Problem]:
         message = "goes unencrypted"
         yield Problem(path=f"{path}.url", message=message, remedy="write https://", severity="warning")
     yield from _headers(f"{path}.headers", step)
-    if catalog.template_check is not None:
-        yield from _templates(f"{path}.url", step.url, catalog.template_check)
-        for name, value in step.headers.items():
-            yield from _templates(join(f"{path}.headers", name), value, catalog.template_check)
-        yield from _templates(f"{path}.body", step.body, catalog.template_check)
+    yield from flaws_of_call(path, step, catalog)
 
 
 def _headers(path: str, step: Call) -> Iterator[Problem]:
@@ -72,15 +67,3 @@ def _headers(path: str, step: Call) -> Iterator[Problem]:
             message = "holds a secret in plain text, which everybody sees who sees the journey"
             remedy = "put it into the settings and write {{ secrets.NAME }}"
             yield Problem(path=join(path, name), message=message, remedy=remedy, severity="warning")
-
-
-def _templates(path: str, value: JsonValue, check: TemplateCheck) -> Iterator[Problem]:
-    if isinstance(value, str):
-        if "{" in value and (flaw := check(value)) is not None:
-            yield Problem(path=path, message=f"is no Liquid template: {flaw}", remedy="look at the brackets and filters")
-    elif isinstance(value, dict):
-        for name, part in value.items():
-            yield from _templates(join(path, name), part, check)
-    elif isinstance(value, list):
-        for position, part in enumerate(value):
-            yield from _templates(join(path, position), part, check)

@@ -1,34 +1,35 @@
 """Findings about names: references, segments, templates and their variables, journeys."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from conditions.problems import Problem, did_you_mean
-from conditions.references import References
 from journeys.catalog import Catalog
 from journeys.check_entry import brings_no_event
 from journeys.check_results import result_problems
-from journeys.flow import reachable
+from journeys.check_templates import mentions_of_call, mentions_of_send, template_problems
 from journeys.index import JourneyIndex
 from journeys.mentions import Mention, mentions
-from journeys.model import EmitEvent, EntryByApi, Journey, Send, StartJourney, UpdateProfile, WaitFor
-from journeys.refs import PARTS, REMEDY, parse_ref
+from journeys.model import Call, EmitEvent, Journey, Send, StartJourney, UpdateProfile
+from journeys.refs import REMEDY, parse_ref
+from journeys.waking import Waking
 
 
 def name_problems(journey: Journey, catalog: Catalog) -> Iterator[Problem]:
     """Every finding of this kind."""
     index = journey.index
-    woken = _woken(index)
+    waking = Waking.of(index)
     traits = _extended(
         catalog.traits, (name for step in index.steps.values() if isinstance(step, UpdateProfile) for name in step.set)
     )
     events = _extended(catalog.events, (step.event for step in index.steps.values() if isinstance(step, EmitEvent)))
-    for mention in mentions(journey):
+    for mention in chain(mentions(journey), _in_templates(index, catalog)):
         for event in sorted(mention.names.events):
             yield from _seen(mention.path, "event", event, events)
         for trait in sorted(mention.names.traits):
             yield from _seen(mention.path, "trait", trait, traits)
         for ref in sorted(mention.names.refs):
-            yield from _ref(journey, mention, ref, woken)
+            yield from _ref(journey, mention, ref, waking)
             name = ref.partition("profile.traits.")[2]
             if name:
                 yield from _seen(mention.path, "trait", name, traits)
@@ -43,8 +44,15 @@ def name_problems(journey: Journey, catalog: Catalog) -> Iterator[Problem]:
             yield from _known(f"{path}.journey", "journey", step.journey, catalog.journeys)
         elif isinstance(step, Send):
             yield from _known(f"{path}.template", "template", step.template, catalog.templates)
-            for name in sorted(catalog.template_variables.get(step.template, ())):
-                yield from _variable(journey, f"{path}.template", step, name, catalog, woken=step_id in woken)
+            yield from template_problems(journey, path, step, catalog, waking)
+
+
+def _in_templates(index: JourneyIndex, catalog: Catalog) -> Iterator[Mention]:
+    for step_id, step in index.steps.items():
+        if isinstance(step, Call):
+            yield from mentions_of_call(index.places[step_id].path, step, catalog)
+        elif isinstance(step, Send):
+            yield from mentions_of_send(index.places[step_id].path, step, catalog)
 
 
 def _extended(known: frozenset[str] | None, more: Iterable[str]) -> frozenset[str] | None:
@@ -66,7 +74,7 @@ def _known(path: str, kind: str, name: str, known: frozenset[str] | None) -> Ite
         yield Problem(path=path, message=f"there is no {kind} {name!r}", remedy=did_you_mean(name, known))
 
 
-def _ref(journey: Journey, mention: Mention, ref: str, woken: frozenset[str]) -> Iterator[Problem]:
+def _ref(journey: Journey, mention: Mention, ref: str, waking: Waking) -> Iterator[Problem]:
     parsed = parse_ref(ref)
     if parsed is None:
         yield Problem(path=mention.path, message=f"{ref!r} is no reference", remedy=REMEDY)
@@ -83,44 +91,10 @@ def _ref(journey: Journey, mention: Mention, ref: str, woken: frozenset[str]) ->
     elif parsed.root == "event" and mention.scope == "registered":
         message = f"{ref} is not known: exit rules and the goal are fixed on entry"
         yield Problem(path=mention.path, message=message, remedy="refer to entry.… or profile.…")
-    elif parsed.root == "event" and mention.scope == "step" and mention.step not in woken:
-        message = f"{ref} leads nowhere: no event can have woken the journey before this step"
+    elif parsed.root == "event" and mention.scope == "step" and (lack := waking.lack(mention.step, parsed.path[0])):
+        message = f"{ref} leads nowhere: {lack}"
         yield Problem(path=mention.path, message=message, remedy="refer to entry.… for the entering event")
 
 
 def _of_entry(mention: Mention, root: str) -> bool:
     return root == "entry" or mention.scope == "key"
-
-
-def _variable(journey: Journey, path: str, step: Send, name: str, catalog: Catalog, *, woken: bool) -> Iterator[Problem]:
-    root, *rest = name.split(".")
-    if root in catalog.supplied:
-        return
-    needs = f"template {step.template!r} needs {name}"
-    if root == "results" and len(rest) > 1:
-        at_send = Mention(path, References(), "step", step.id)
-        yield from result_problems(journey.index, at_send, rest[0], rest[1])
-    elif root not in PARTS or (rest and rest[0] not in PARTS[root]):
-        yield Problem(path=path, message=f"{needs}, which nothing supplies", remedy=REMEDY)
-    elif root == "profile" and rest[:1] == ["computed"]:
-        message = f"{needs}, but templates do not see computed traits"
-        yield Problem(path=path, message=message, remedy="copy it into a trait by an update_profile step before the send")
-    elif root == "entry" and (how := brings_no_event(journey)) and rest[:1] == ["properties"]:
-        message = f"{needs}, but whoever enters {how} brings no event"
-        yield Problem(path=path, message=message, remedy="use profile.traits.… in the template, or give the name a default")
-    elif root == "entry" and isinstance(journey.entry, EntryByApi) and rest[:1] == ["properties"]:
-        message = f"{needs}, which is there only if whoever starts the journey gives it"
-        yield Problem(path=path, message=message, remedy="give the name a default in the template", severity="warning")
-    elif root == "event" and not woken:
-        message = f"{needs}, but no event can have woken the journey before this step"
-        yield Problem(path=path, message=message, remedy="use entry.… in the template, or give the name a default")
-
-
-def _woken(index: JourneyIndex) -> frozenset[str]:
-    """Steps that can be reached after some path of a `wait_for` was taken."""
-    found: set[str] = set()
-    for step in index.steps.values():
-        if isinstance(step, WaitFor):
-            for way in step.paths:
-                found |= reachable(index, index.enter(way.steps, step.id))
-    return frozenset(found)

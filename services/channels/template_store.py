@@ -67,7 +67,7 @@ class TemplateStore:
         """Every template in its newest version, by key."""
         async with self._database.read() as session:
             rows = (await session.execute(text(_NEWEST.format("")))).all()
-        return [TemplateSummary.model_validate(_detail(row).model_dump(exclude={"parts"})) for row in rows]
+        return [TemplateSummary.model_validate(self._detail(row).model_dump(exclude={"parts"})) for row in rows]
 
     async def load(self, session: AsyncSession, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Compiled]:
         """The parsed templates of these versions, reading only those not in memory."""
@@ -81,16 +81,20 @@ class TemplateStore:
             )
             values = {"keys": [key for key, _ in missing], "versions": [version for _, version in missing]}
             for row in (await session.execute(statement, values)).all():
-                given = TemplateInput.model_validate({**row.parts, "purpose": row.purpose})
-                self._parsed[row.key, row.version] = compiled(row.key, row.version, given)
+                self._compiled(row.key, row.version, TemplateInput.model_validate({**row.parts, "purpose": row.purpose}))
         return {name: self._parsed[name] for name in names if name in self._parsed}
 
     async def _newest(self, session: AsyncSession, key: str) -> TemplateDetail | None:
         rows: Sequence[object] = (await session.execute(text(_NEWEST.format("WHERE key = :key")), {"key": key})).all()
-        return _detail(rows[0]) if rows else None
+        return self._detail(rows[0]) if rows else None
 
+    def _detail(self, row: object) -> TemplateDetail:
+        fields = row._mapping  # type: ignore[attr-defined]  # noqa: SLF001  SQLAlchemy's public name for it
+        given = TemplateInput.model_validate({**fields["parts"], "purpose": fields["purpose"]})
+        required = self._compiled(fields["key"], fields["version"], given).required()
+        return TemplateDetail.model_validate({**fields, "parts": given, "channels": list(fields["parts"]), "required": required})
 
-def _detail(row: object) -> TemplateDetail:
-    fields = row._mapping  # type: ignore[attr-defined]  # noqa: SLF001  SQLAlchemy's public name for it
-    parts = {**fields["parts"], "purpose": fields["purpose"]}
-    return TemplateDetail.model_validate({**fields, "parts": parts, "channels": list(fields["parts"])})
+    def _compiled(self, key: str, version: int, given: TemplateInput) -> Compiled:
+        if (key, version) not in self._parsed:
+            self._parsed[key, version] = compiled(key, version, given)
+        return self._parsed[key, version]

@@ -30,13 +30,14 @@ _MOST_CHARACTERS = 1600  # of a body, by SMS and WhatsApp alike: Twilio error 21
 
 
 class TemplateSummary(AuthoredPart):
-    """One template in its newest version. `variables`: per channel the dotted names it uses."""
+    """One template in its newest version. `variables`: per channel the dotted names it uses; `required`: cannot do without."""
 
     key: str
     version: int
     purpose: str | None
     channels: tuple[Channel, ...]
     variables: dict[Channel, tuple[str, ...]]
+    required: dict[Channel, tuple[str, ...]]
     created_at: datetime
     created_by: str
 
@@ -58,6 +59,13 @@ class Compiled:
     def variables(self) -> dict[Channel, tuple[str, ...]]:
         return {
             channel: tuple(sorted({name for source in fields.values() for name in source.variables}))
+            for channel, fields in self.sources.items()
+        }
+
+    def required(self) -> dict[Channel, tuple[str, ...]]:
+        """Per channel the names that must have a value, since they have no default and no condition asks for them."""
+        return {
+            channel: tuple(sorted({name for source in fields.values() for name in source.required}))
             for channel, fields in self.sources.items()
         }
 

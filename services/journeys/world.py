@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from pydantic import JsonValue
 
 from contracts.channels import (
     CancelMessages,
+    Channel,
     KnownTemplates,
     Receipt,
     ReceiptFilter,
@@ -51,6 +52,7 @@ from contracts.segments import (
     MemberZones,
 )
 from infra.http import Coalescer, ServiceClient
+from journeys.catalog import TemplateNames
 
 _BATCH = 200
 _VARIABLES_FRESH_SECONDS = 5.0
@@ -108,12 +110,12 @@ class World:
         """Where a segment's members say they live."""
         return await self._segments.get(f"/v1/segments/{segment}/zones", MemberZones)
 
-    async def names(self) -> tuple[dict[str, frozenset[str]], frozenset[str]]:
-        """The known templates with the variables each uses, and the known segments."""
+    async def names(self) -> tuple[dict[str, TemplateNames], frozenset[str]]:
+        """The known templates with the names that each uses, and the known segments."""
         templates = (await self._channels.get("/v1/templates", KnownTemplates)).templates
         segments = (await self._segments.get("/v1/segments", KnownSegments)).segments
         return (
-            {each.key: frozenset(name for names in each.variables.values() for name in names) for each in templates},
+            {each.key: TemplateNames(_by_channel(each.variables), _by_channel(each.required)) for each in templates},
             frozenset(each.key for each in segments),
         )
 
@@ -153,3 +155,7 @@ class World:
 
     async def _receipts(self, filters: Sequence[ReceiptFilter]) -> tuple[tuple[Receipt, ...], ...]:
         return (await self._channels.post("/v1/receipts/search", ReceiptSearch(filters=tuple(filters)), ReceiptsFound)).receipts
+
+
+def _by_channel(names: Mapping[Channel, tuple[str, ...]]) -> dict[str, frozenset[str]]:
+    return {channel.value: frozenset(each) for channel, each in names.items()}

@@ -56,8 +56,31 @@ def test_names_that_the_folder_lacks_are_told_with_the_nearest_one(shop: Shop) -
 
 def test_a_template_that_needs_what_the_entry_cannot_supply_is_refused(shop: Shop) -> None:
     shop.write("journeys", {**WELCOME, "entry": {"segment_entered": "vip"}})
-    shop.write("templates", {**template("hello"), "sms": {"body": "Your plan: {{ entry.properties.plan }}"}})
+    shop.write("templates", {**template("hello"), "email": {"subject": "Hi", "html": "Your plan: {{ entry.properties.plan }}"}})
     assert any("needs entry.properties.plan" in each["message"] for each in found(shop))
+
+
+@pytest.mark.parametrize(
+    "hello",
+    [
+        {**template("hello"), "sms": {"body": "Your plan: {{ entry.properties.plan }}"}},  # goes by email alone
+        {"key": "hello", "email": {"subject": "Hi", "html": "Your plan: {{ entry.properties.plan | default: 'free' }}"}},
+        {
+            "key": "hello",
+            "email": {"subject": "Hi", "html": "{% if entry.properties.plan %}{{ entry.properties.plan }}{% endif %}"},
+        },
+    ],
+)
+def test_what_a_template_can_do_without_is_not_asked_of_the_entry(shop: Shop, hello: dict[str, Any]) -> None:
+    shop.write("journeys", {**WELCOME, "entry": {"segment_entered": "vip"}})
+    shop.write("templates", hello)
+    assert found(shop) == []
+
+
+def test_names_in_the_templates_of_a_call_are_checked_too(shop: Shop) -> None:
+    ask = {"id": "ask", "type": "call", "url": "https://shop.example/{{ results.later.body.x }}", "body": "{{ event.id }}"}
+    shop.write("journeys", {**WELCOME, "steps": [*WELCOME["steps"], ask]})
+    assert [each["path"] for each in found(shop)] == ["$.steps[3].body", "$.steps[3].url"]
 
 
 def test_a_channel_for_which_the_template_has_no_part_is_a_warning_and_an_error_where_none_has_one(shop: Shop) -> None:

@@ -17,6 +17,7 @@ from demo.gatherings import Visit
 from demo.people import Person
 from demo.script import Script, write_script
 from journeys import Catalog, check, parse_journey
+from journeys.catalog import TemplateNames
 from journeys.check import errors
 from journeys.model import Send
 from services.channels.decision import render_context
@@ -54,8 +55,11 @@ def test_every_journey_is_valid_with_what_the_examples_bring() -> None:
         templates=frozenset(definitions("templates")),
         segments=frozenset(definitions("segments")),
         journeys=frozenset(read),
-        template_variables={
-            key: frozenset(name for names in each.variables().values() for name in names) for key, each in templates().items()
+        template_names={
+            key: TemplateNames(
+                *({at.value: frozenset(names) for at, names in found.items()} for found in (each.variables(), each.required()))
+            )
+            for key, each in templates().items()
         },
     )
     assert [problem for body in read.values() for problem in errors(check(parse_journey(body), catalog))] == []

@@ -3,6 +3,7 @@
 import pytest
 
 from journeys import Catalog, check, parse_journey
+from journeys.catalog import TemplateNames
 from journeys.check import errors
 from tests.journeys.helpers import FOLLOW_UP, PUPPY, REFERENCES, goto, pause, reference, send, small, wait_for
 
@@ -152,7 +153,6 @@ def test_names_are_checked_against_the_catalog() -> None:
         templates=frozenset({"helo"}),
         segments=frozenset({"vips"}),
         journeys=frozenset(),
-        template_variables={},
     )
     journey = small(send("a"), branch("b", vip("p")), {"id": "j", "type": "start_journey", "journey": "next"}, **SEGMENT_ENTRY)
     assert [(problem.path, problem.remedy) for problem in check(parse_journey(journey), catalog)] == [
@@ -175,7 +175,7 @@ def test_a_send_whose_template_needs_what_nobody_supplies_is_found() -> None:
             "profile.mood",
         }
     )
-    catalog = Catalog(template_variables={"hello": needs})
+    catalog = Catalog(template_names={"hello": TemplateNames(required={"email": needs})})
     by_segment = check(parse_journey(small(send("a"), **SEGMENT_ENTRY)), catalog)
     assert [problem.message.split(" needs ")[1].split(",")[0] for problem in by_segment] == [
         "customer.name",

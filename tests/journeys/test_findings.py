@@ -3,6 +3,8 @@
 import pytest
 
 from journeys import Catalog, check, parse_journey
+from journeys.catalog import CallTemplate, TemplateNames
+from journeys.refs import REMEDY
 from tests.journeys.helpers import branch, call, goto, launch, leads_somewhere, pause, send, small, wait_for
 
 VIP, NOT_VIP = {"segment": "vip"}, {"not": {"segment": "vip"}}
@@ -281,7 +283,8 @@ def test_traits_and_events_that_nobody_has_seen_are_worth_a_warning_with_the_nea
 
 
 def test_what_a_template_needs_is_checked_against_schedules_callers_and_results() -> None:
-    needs = Catalog(template_variables={"hello": frozenset({"entry.properties.title", "results.c.body.points"})})
+    names = frozenset({"entry.properties.title", "results.c.body.points"})
+    needs = Catalog(template_names={"hello": TemplateNames(required={"email": names})})
 
     def found(**more: object) -> list[tuple[str, str]]:
         return [
@@ -301,10 +304,57 @@ def test_what_a_template_needs_is_checked_against_schedules_callers_and_results(
 
 def test_templates_in_a_call_are_read_by_the_check_that_is_given() -> None:
     data = small(call("c", url="https://x.example/{{ a", headers={"X-A": "{{ b"}, body={"list": ["fine", "{{ c"]}))
-    catalog = Catalog(template_check=lambda text: f"no end of {text[-1]}")
+    catalog = Catalog(call_template=lambda text: CallTemplate(f"no end of {text[-1]}"))
     found = [(p.path, p.message) for p in check(parse_journey(data), catalog) if "Liquid" in p.message]
     assert found == [
         ("$.steps[0].body.list[1]", "is no Liquid template: no end of c"),
         ("$.steps[0].headers.X-A", "is no Liquid template: no end of b"),
         ("$.steps[0].url", "is no Liquid template: no end of a"),
     ]
+
+
+def test_what_a_template_needs_on_another_channel_or_can_do_without_is_not_complained_of() -> None:
+    used = frozenset({"entry.properties.code", "profile.traits.frist_name", "profile.mood"})
+    names = TemplateNames(used={"email": used, "sms": frozenset({"profile.x"})}, required={"sms": used})
+    catalog = Catalog(template_names={"hello": names}, traits=frozenset({"first_name"}))
+    by_email = check(parse_journey(small(send("s"), entry={"segment_entered": "vip"})), catalog)
+    assert [(problem.message, problem.remedy, problem.severity) for problem in by_email] == [
+        ("no trait 'frist_name' has been seen yet", "did you mean 'first_name'?", WARNING),
+        ("template 'hello' uses profile.mood, which nothing supplies: it never has a value", REMEDY, WARNING),
+    ]
+    by_sms = check(parse_journey(small(send("s", channels=["sms"]), entry={"segment_entered": "vip"})), catalog)
+    assert [problem.message for problem in by_sms if problem.severity == ERROR] == [
+        "template 'hello' needs entry.properties.code, but whoever enters by a segment brings no event",
+        "template 'hello' needs profile.mood, which nothing supplies",
+    ]
+
+
+def test_names_in_the_templates_of_a_call_are_checked_as_references_are() -> None:
+    def read(text: str) -> CallTemplate:
+        names = frozenset({text.partition("{{ ")[2].partition(" ")[0]})
+        return CallTemplate(used=names, required=frozenset() if "default" in text else names)
+
+    data = small(
+        call("c", url="https://x.example/{{ results.later.body.x }}", headers={"X-A": "{{ event.properties.a }}"}),
+        call("later", body=["{{ entry.properties.q }}", {"q": "{{ entry.properties.q | default: 1 }}"}]),
+        call(
+            "last",
+            body={"a": "{{ results.lat.body.x }}", "b": "{{ secrets.KEY }}", "c": "{{ profile.traits.teir | default: 1 }}"},
+        ),
+        entry={"segment_entered": "vip"},
+    )
+    catalog = Catalog(call_template=read, traits=frozenset({"tier"}))
+    assert [(problem.path, problem.message.partition(":")[0]) for problem in check(parse_journey(data), catalog)] == [
+        ("$.steps[0].headers.X-A", "event.properties.a leads nowhere"),
+        ("$.steps[0].url", "results.later.body is not known yet"),
+        ("$.steps[1].body[0]", "entry.properties.q leads nowhere"),
+        ("$.steps[2].body.a", "results.lat.body leads nowhere"),
+        ("$.steps[2].body.c", "no trait 'teir' has been seen yet"),
+    ]
+
+
+def test_what_woke_the_journey_has_properties_only_where_an_event_or_a_message_could() -> None:
+    update_ = update(x=ref("event.properties.x"), at=ref("event.timestamp"))
+    for way, ok in (({"segment_entered": "vip"}, False), ({"if": age(gt=3)}, False), (EVENT, True)):
+        found = check(parse_journey(small(waiting(way), update_)))
+        assert [problem.path for problem in found] == ([] if ok else ['$.steps[1].set["x"]'])

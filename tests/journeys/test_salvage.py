@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from conditions.problems import Problem
 from journeys import Catalog, check, check_definition, parse_journey
+from journeys.catalog import CallTemplate
 from tests.journeys.helpers import branch, goto, leads_somewhere, pause, send, small, wait_for
 from tests.journeys.strategies import definitions
 
@@ -162,7 +163,9 @@ def slots(data: Any) -> Iterator[tuple[Any, Any]]:
 @given(definitions(), st.data())
 def test_a_definition_with_anything_anywhere_is_judged_and_raises_nothing(data: Json, draws: st.DataObject) -> None:
     names = frozenset({"order"})
-    catalog = Catalog(names, names, names, names, names, names, template_check=lambda text: "odd" if "x" in text else None)
+    catalog = Catalog(
+        names, names, names, names, names, names, call_template=lambda text: CallTemplate("odd" if "x" in text else None)
+    )
     broken = copy.deepcopy(data)
     for _ in range(draws.draw(st.integers(1, 3))):
         places = list(slots(broken))

@@ -16,7 +16,7 @@ from infra.errors import BadInput, Flaw, NotFound
 from journeys import Catalog, Journey, check_definition, content_hash, parse_journey
 from services.journeys.lifecycle.auditing import note
 from services.journeys.lifecycle.publishing import store, take_effect
-from services.journeys.steps.requests import template_check
+from services.journeys.steps.requests import call_template
 from services.journeys.world import World
 
 _CACHED = 500
@@ -38,7 +38,7 @@ class Versions:
     def __init__(self, database: Database, *, secrets: frozenset[str] | None = None) -> None:
         """`secrets` are the names that calls may use; None where they are not known here."""
         self._database = database
-        self._template_check = template_check(secrets)
+        self._call_template = call_template(secrets)
         self._parsed: OrderedDict[str, Journey] = OrderedDict()
 
     async def journey(self, version: str, session: AsyncSession | None = None) -> Journey:
@@ -80,8 +80,8 @@ class Versions:
             segments=segments,
             journeys=frozenset(current) | ({own} if isinstance(own, str) else frozenset()),
             definitions=others,
-            template_variables=templates,
-            template_check=self._template_check,
+            template_names=templates,
+            call_template=self._call_template,
         )
         journey, problems = check_definition(definition, catalog)
         if key is not None and journey is not None and journey.key != key:

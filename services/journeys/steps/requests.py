@@ -17,6 +17,7 @@ from infra.errors import BadInput, Flaw
 from infra.liquid import RenderFailed, Source, parse
 from infra.outbound import OutboundRequest
 from journeys import MISSING, parse_ref, resolve
+from journeys.catalog import CallTemplate
 from journeys.model import Call
 from journeys.refs import PARTS, REMEDY
 
@@ -120,16 +121,17 @@ def shown(request: OutboundRequest) -> dict[str, JsonValue]:
     return found
 
 
-def template_check(secrets: frozenset[str] | None) -> Callable[[str], str | None]:
-    """Answers what is wrong with a template of a call, or None; with the names of the secrets there are, where they are known."""
+def call_template(secrets: frozenset[str] | None) -> Callable[[str], CallTemplate]:
+    """Reads templates of calls; with the names of the secrets there are, where they are known."""
 
-    def flaw(text: str) -> str | None:
+    def read(text: str) -> CallTemplate:
         source, flaws = parse(text, "$", roots=ROOTS)
         if source is None:
-            return flaws[0].message
-        return next((why for name in source.variables if (why := _unknown(name, secrets)) is not None), None)
+            return CallTemplate(flaws[0].message)
+        flaw = next((why for name in source.variables if (why := _unknown(name, secrets)) is not None), None)
+        return CallTemplate(flaw, frozenset(source.variables), frozenset(source.required))
 
-    return flaw
+    return read
 
 
 def _unknown(name: str, secrets: frozenset[str] | None) -> str | None:

@@ -21,9 +21,14 @@ async def test_a_template_says_which_variables_it_uses_and_a_change_makes_a_new_
         "email": ["entry.title", "profile.dogs", "unsubscribe_url"],
         "sms": ["event.properties.city", "journey", "profile.traits.name"],
     }
+    assert first["required"] == {
+        "email": ["profile.dogs", "unsubscribe_url"],
+        "sms": ["event.properties.city", "journey", "profile.traits.name"],
+    }
     assert (await world.api.put("/v1/templates/party", json=parts)).json()["version"] == 1
     assert (await world.api.put("/v1/templates/party", json=parts | {"sms": {"body": "x"}})).json()["version"] == 2
     listed = (await world.api.get("/v1/templates")).json()["templates"]
+    assert [t["required"] for t in listed][1] == {**first["required"], "sms": []}
     assert [(t["key"], t["version"], t["purpose"]) for t in listed] == [("hello", 1, None), ("party", 2, "marketing")]
     assert (await world.api.get("/v1/templates/none")).status_code == 404
 
