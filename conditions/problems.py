@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 Severity = Literal["error", "warning"]
 _SHOULD = re.compile(r"(?:Input|String|Tuple|List|Dictionary|Value) should (.+?)(?: after validation, not \d+)?", re.DOTALL)
 """How pydantic words what it expects of a plain value."""
+_MOST_LISTED = 30
 
 
 class Problem(BaseModel):
@@ -48,13 +49,19 @@ def join(path: str, part: str | int) -> str:
     return f"{path}.{part}" if re.fullmatch(r"[A-Za-z_$][\w$-]*", part) else f'{path}["{part}"]'
 
 
+def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
+    """The known word that is most like this one; None where none is so much alike (1 is the same)."""
+    found = difflib.get_close_matches(word, sorted(known), n=1, cutoff=likeness)
+    return found[0] if found else None
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A remedy for an unknown word: the nearest known one, else all of them."""
+    """A remedy for an unknown word: the nearest known one, else all of them, or as many as anybody reads."""
     names = sorted(known)
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    return f"known are: {', '.join(names)}" if names else "none is known"
+    if (near := nearest(word, names)) is not None:
+        return f"did you mean {near!r}?"
+    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+    return f"known are: {', '.join(names[:_MOST_LISTED])}{more}" if names else "none is known"
 
 
 def problems_of(error: ValidationError, root: object, path: str = "$") -> list[Problem]:

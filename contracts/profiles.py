@@ -158,6 +158,13 @@ class PopulationPage(Wire):
     next: UUID | None = None
 
 
+class NamesSeen(Wire):
+    """`GET /v1/names`: what the events and traits (dotted) are called that anybody has sent; null where there are too many."""
+
+    events: tuple[str, ...] | None
+    traits: tuple[str, ...] | None
+
+
 class Accepted(Wire):
     """How many of the things sent were new (the rest were known already)."""
 

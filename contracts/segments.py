@@ -109,6 +109,16 @@ class KnownSegments(Wire):
     segments: tuple[KnownSegment, ...]
 
 
+class KnownComputedTrait(Wire):
+    key: str
+
+
+class KnownComputedTraits(Wire):
+    """What `GET /v1/computed-traits` says, as far as a journey needs it."""
+
+    computed_traits: tuple[KnownComputedTrait, ...]
+
+
 class MemberQuery(Wire):
     """`POST /v1/segments/{key}/members`: who is a member, with their traits, behind `after` in the order of profile ids.
 

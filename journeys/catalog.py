@@ -37,6 +37,8 @@ class Catalog:
     """Computed traits."""
     events: frozenset[str] | None = None
     """Names of events seen so far; as with traits."""
+    all_seen: bool = True
+    """Whether `traits` and `events` are all that were ever seen; else only what is nearly one of them is taken for a mistake."""
     definitions: Mapping[str, Journey] = field(default_factory=dict)
     """Key to the published version of other journeys, for those that start each other."""
     template_names: Mapping[str, TemplateNames] = field(default_factory=dict)

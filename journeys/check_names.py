@@ -3,36 +3,37 @@
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from conditions.problems import Problem, did_you_mean
+from conditions.problems import Problem, did_you_mean, nearest
 from journeys.catalog import Catalog
 from journeys.check_entry import brings_no_event
 from journeys.check_results import result_problems
 from journeys.check_templates import mentions_of_call, mentions_of_send, template_problems
 from journeys.index import JourneyIndex
-from journeys.mentions import Mention, mentions
-from journeys.model import Call, EmitEvent, Journey, Send, StartJourney, UpdateProfile
+from journeys.mentions import Mention, emitted_events, mentions, written_traits
+from journeys.model import Call, Journey, Send, StartJourney
 from journeys.refs import REMEDY, parse_ref
 from journeys.waking import Waking
+
+_NEARLY = 0.87
+"""A slip of the finger in a name of some length; `first_name` and `last_name` are less alike."""
 
 
 def name_problems(journey: Journey, catalog: Catalog) -> Iterator[Problem]:
     """Every finding of this kind."""
     index = journey.index
     waking = Waking.of(index)
-    traits = _extended(
-        catalog.traits, (name for step in index.steps.values() if isinstance(step, UpdateProfile) for name in step.set)
-    )
-    events = _extended(catalog.events, (step.event for step in index.steps.values() if isinstance(step, EmitEvent)))
+    traits = _extended(catalog.traits, written_traits(journey))
+    events = _extended(catalog.events, emitted_events(journey))
     for mention in chain(mentions(journey), _in_templates(index, catalog)):
         for event in sorted(mention.names.events):
-            yield from _seen(mention.path, "event", event, events)
+            yield from _seen(mention.path, "event", event, events, all_seen=catalog.all_seen)
         for trait in sorted(mention.names.traits):
-            yield from _seen(mention.path, "trait", trait, traits)
+            yield from _seen(mention.path, "trait", trait, traits, all_seen=catalog.all_seen)
         for ref in sorted(mention.names.refs):
             yield from _ref(journey, mention, ref, waking)
             name = ref.partition("profile.traits.")[2]
             if name:
-                yield from _seen(mention.path, "trait", name, traits)
+                yield from _seen(mention.path, "trait", name, traits, all_seen=catalog.all_seen)
             name = ref.partition("profile.computed.")[2]
             if name:
                 yield from _seen(mention.path, "computed trait", name, catalog.computed)
@@ -59,14 +60,15 @@ def _extended(known: frozenset[str] | None, more: Iterable[str]) -> frozenset[st
     return None if known is None else known | frozenset(more)
 
 
-def _seen(path: str, kind: str, name: str, known: frozenset[str] | None) -> Iterator[Problem]:
+def _seen(path: str, kind: str, name: str, known: frozenset[str] | None, *, all_seen: bool = True) -> Iterator[Problem]:
     """A trait is known by its parts, too: `dog` where there is `dog.birthdate`, and the other way round."""
     if known is None or name in known:
         return
     if kind != "event" and any(other.startswith(f"{name}.") or name.startswith(f"{other}.") for other in known):
         return
-    message = f"no {kind} {name!r} has been seen yet"
-    yield Problem(path=path, message=message, remedy=did_you_mean(name, known), severity="warning")
+    if all_seen or nearest(name, known, _NEARLY) is not None:
+        message = f"no {kind} {name!r} has been seen yet"
+        yield Problem(path=path, message=message, remedy=did_you_mean(name, known), severity="warning")
 
 
 def _known(path: str, kind: str, name: str, known: frozenset[str] | None) -> Iterator[Problem]:

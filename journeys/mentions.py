@@ -75,6 +75,16 @@ def mentions(journey: Journey) -> Iterator[Mention]:
         yield from _step(journey.index.places[step_id].path, step)
 
 
+def emitted_events(journey: Journey) -> Iterator[str]:
+    """Events that the journey itself tells of."""
+    return (step.event for step in journey.index.steps.values() if isinstance(step, EmitEvent))
+
+
+def written_traits(journey: Journey) -> Iterator[str]:
+    """Traits that the journey itself writes."""
+    return (name for step in journey.index.steps.values() if isinstance(step, UpdateProfile) for name in step.set)
+
+
 def _entry(journey: Journey) -> Iterator[Mention]:
     match journey.entry:
         case EntryByEvent():

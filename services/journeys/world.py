@@ -28,6 +28,7 @@ from contracts.profiles import (
     EventFilter,
     EventSearch,
     EventsFound,
+    NamesSeen,
     Profile,
     ProfileLookup,
     ProfilesFound,
@@ -42,6 +43,7 @@ from contracts.segments import (
     Evaluated,
     EvaluatedItem,
     EvaluateItem,
+    KnownComputedTraits,
     KnownSegments,
     MemberQuery,
     MembersFound,
@@ -51,6 +53,7 @@ from contracts.segments import (
     MembershipsOfPerson,
     MemberZones,
 )
+from infra.errors import CallFailed
 from infra.http import Coalescer, ServiceClient
 from journeys.catalog import TemplateNames
 
@@ -110,14 +113,23 @@ class World:
         """Where a segment's members say they live."""
         return await self._segments.get(f"/v1/segments/{segment}/zones", MemberZones)
 
-    async def names(self) -> tuple[dict[str, TemplateNames], frozenset[str]]:
-        """The known templates with the names that each uses, and the known segments."""
+    async def names(self) -> tuple[dict[str, TemplateNames], frozenset[str], frozenset[str]]:
+        """The known templates with the names that each uses, the known segments, and the known computed traits."""
         templates = (await self._channels.get("/v1/templates", KnownTemplates)).templates
         segments = (await self._segments.get("/v1/segments", KnownSegments)).segments
+        computed = (await self._segments.get("/v1/computed-traits", KnownComputedTraits)).computed_traits
         return (
             {each.key: TemplateNames(_by_channel(each.variables), _by_channel(each.required)) for each in templates},
             frozenset(each.key for each in segments),
+            frozenset(each.key for each in computed),
         )
+
+    async def seen(self) -> NamesSeen:
+        """What people have sent so far is called; null where profiles cannot say: that holds up no publishing."""
+        try:
+            return await self._profiles.get("/v1/names", NamesSeen)
+        except CallFailed:
+            return NamesSeen(events=None, traits=None)
 
     async def variables(self, template: str) -> frozenset[str]:
         """The dotted names that a template uses, as of a few seconds ago; none of an unknown one."""

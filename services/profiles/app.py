@@ -13,6 +13,7 @@ from infra.settings import Settings
 from services.profiles.consents import Consents
 from services.profiles.endpoints import profiles_router
 from services.profiles.ingestion import Ingestion
+from services.profiles.names_seen import NamesBook
 from services.profiles.population import Population, population_router
 from services.profiles.queries import Queries
 from services.profiles.tracking import TrackingCors, tracking_router
@@ -23,13 +24,14 @@ SOURCE = "reis/profiles"
 def create_app(*, database: Database, keyring: KeyRing, clock: Clock) -> FastAPI:
     """The app over its collaborators. `database` is closed at the end of the app's life."""
     outbox = Outbox(SOURCE, database)
-    ingestion = Ingestion(database, outbox, clock)
+    names = NamesBook(database)
+    ingestion = Ingestion(database, outbox, clock, names)
     app = create_service(
         "profiles",
         description="Who people are, what they did and what they said yes to. Speaks Segment's tracking API.",
         routers=[
             tracking_router(ingestion, clock),
-            profiles_router(Queries(database), ingestion, Consents(ingestion, outbox, clock)),
+            profiles_router(Queries(database), ingestion, Consents(ingestion, outbox, clock), names),
             population_router(Population(database)),
         ],
         keyring=keyring,

@@ -14,6 +14,7 @@ from contracts.profiles import (
     EmittedEvents,
     EventSearch,
     EventsFound,
+    NamesSeen,
     Profile,
     ProfileLookup,
     ProfilesFound,
@@ -25,13 +26,14 @@ from services.profiles.answers import ConsentLedger, Counts, EventPage
 from services.profiles.consents import Consents
 from services.profiles.ingestion import Ingestion
 from services.profiles.messages import DEEPEST, EARLIEST, LARGEST_EVENT, LATEST, Message, flaws_of_nul, too_deep
+from services.profiles.names_seen import NamesBook
 from services.profiles.queries import Queries
 
 Reader = Annotated[Caller, requires(Scope.PROFILES_READ)]
 Writer = Annotated[Caller, requires(Scope.PROFILES_WRITE)]
 
 
-def profiles_router(queries: Queries, ingestion: Ingestion, consents: Consents) -> APIRouter:
+def profiles_router(queries: Queries, ingestion: Ingestion, consents: Consents, names: NamesBook) -> APIRouter:
     """Look-ups, updates, consents, events."""
     router = APIRouter(prefix="/v1", tags=["profiles"])
 
@@ -116,6 +118,11 @@ def profiles_router(queries: Queries, ingestion: Ingestion, consents: Consents) 
     @router.get("/profiles/{profile_id}/consents", summary="A person's consent ledger")
     async def ledger(caller: Reader, profile_id: UUID) -> ConsentLedger:
         return await queries.consents(profile_id)
+
+    @router.get("/names", summary="What events and traits that anybody has sent are called")
+    async def names_seen(caller: Reader) -> NamesSeen:
+        """Traits by their dotted names. Publishing a journey warns of names that are not among them."""
+        return await names.all()
 
     @router.get("/counts", summary="How many profiles and events there are")
     async def counts(caller: Reader) -> Counts:

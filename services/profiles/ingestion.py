@@ -15,6 +15,7 @@ from infra.errors import Unavailable
 from infra.feed.outbox import Outbox
 from infra.http import Coalescer
 from services.profiles.messages import Message
+from services.profiles.names_seen import NamesBook
 from services.profiles.store import Collision, known_ids, load, lock, save
 
 log = structlog.get_logger(__name__)
@@ -28,10 +29,11 @@ Result = TypeVar("Result")
 class Ingestion:
     """Applies messages to people: all of a batch or nothing, each message once."""
 
-    def __init__(self, database: Database, outbox: Outbox, clock: Clock) -> None:
+    def __init__(self, database: Database, outbox: Outbox, clock: Clock, names: NamesBook) -> None:
         self._database = database
         self._outbox = outbox
         self._clock = clock
+        self._names = names
         self._one_by_one: Coalescer[Message, bool] = Coalescer(self._take_singles, most=200, lanes=2)
 
     async def take(self, messages: Sequence[Message]) -> int:
@@ -79,6 +81,7 @@ class Ingestion:
         if people.merges and not alone:
             raise Collision
         await save(session, people, now)
+        await self._names.note(session, people)
         await self._outbox.append(session, people.happenings)
         return len(people.taken)
 

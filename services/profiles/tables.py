@@ -97,5 +97,14 @@ class MergeRow(Base, table=True):
     at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
 
 
+class NameSeenRow(Base, table=True):
+    """A name that somebody has sent: kind `event`, or `trait` with its dotted name."""
+
+    __tablename__ = "name_seen"
+
+    kind: str = Field(sa_column=Column(Text, primary_key=True))
+    name: str = Field(sa_column=Column(Text, primary_key=True))
+
+
 metadata = Base.metadata
 feed_tables(metadata)

@@ -54,7 +54,7 @@ def test_check_raises_for_no_journey_that_can_be_read_and_every_finding_has_a_pl
     definition: dict[str, Any],
 ) -> None:
     journey = parse_journey(definition)
-    catalog = Catalog(NAMES, NAMES, NAMES, NAMES, NAMES, NAMES, {"other": journey})
+    catalog = Catalog(NAMES, NAMES, NAMES, NAMES, NAMES, NAMES, definitions={"other": journey})
     for problem in check(journey, catalog):
         assert leads_somewhere(definition, problem.path)
         assert problem.message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from conditions.problems import Problem
 from infra.db import Database
 from infra.errors import BadInput, Flaw, NotFound
 from journeys import Catalog, Journey, check_definition, content_hash, parse_journey
+from journeys.mentions import emitted_events, written_traits
 from services.journeys.lifecycle.auditing import note
 from services.journeys.lifecycle.publishing import store, take_effect
 from services.journeys.steps.requests import call_template
@@ -70,7 +72,8 @@ class Versions:
 
     async def examine(self, definition: object, *, world: World, key: str | None = None) -> tuple[Journey | None, list[Problem]]:
         """Everything that is wrong with a definition, and what to think about; the journey where it could be read at all."""
-        templates, segments = await world.names()
+        templates, segments, computed = await world.names()
+        seen = await world.seen()
         async with self._database.read() as session:
             current = await self.current(session)
             others = {other: await self.journey(version, session) for other, version in current.items()}
@@ -78,6 +81,9 @@ class Versions:
         catalog = Catalog(
             templates=frozenset(templates),
             segments=segments,
+            traits=_seen(seen.traits, (name for other in others.values() for name in written_traits(other))),
+            computed=computed,
+            events=_seen(seen.events, (name for other in others.values() for name in emitted_events(other))),
             journeys=frozenset(current) | ({own} if isinstance(own, str) else frozenset()),
             definitions=others,
             template_names=templates,
@@ -123,6 +129,11 @@ class Versions:
         if len(self._parsed) > _CACHED:
             self._parsed.popitem(last=False)
         return journey
+
+
+def _seen(names: Iterable[str] | None, of_journeys: Iterable[str]) -> frozenset[str] | None:
+    """What people have sent, and what other journeys will; None where nothing was sent yet: then no name is worth a word."""
+    return frozenset([*names, *of_journeys]) if names else None
 
 
 def flaw_of(problem: Problem) -> Flaw:

@@ -27,6 +27,7 @@ from contracts.profiles import (
     EmittedEvents,
     EventSearch,
     EventsFound,
+    NamesSeen,
     Profile,
     ProfileLookup,
     ProfilesFound,
@@ -79,6 +80,7 @@ class Neighbours:
     cancelled: list[UUID] = field(default_factory=list)
     templates: list[dict[str, object]] = field(default_factory=list)
     segments: list[dict[str, object]] = field(default_factory=list)
+    names: NamesSeen = field(default_factory=lambda: NamesSeen(events=(), traits=()))
     messages: list[dict[str, object]] = field(default_factory=list)
     memberships: dict[UUID, list[dict[str, object]]] = field(default_factory=dict)
     users: dict[str, UUID] = field(default_factory=dict)
@@ -97,6 +99,8 @@ class Neighbours:
     def app(self) -> FastAPI:
         app = FastAPI()
         app.post("/v1/events/emit")(self._emit)
+        app.get("/v1/names")(self._names)
+        app.get("/v1/computed-traits")(self._computed_traits)
         app.post("/v1/memberships/search")(self._search)
         app.post("/v1/computed")(self._compute)
         app.post("/v1/evaluate")(self._ask)
@@ -193,6 +197,14 @@ class Neighbours:
             return {"segments": self.segments}
 
         return app
+
+    async def _computed_traits(self) -> dict[str, object]:
+        return {"computed_traits": [{"key": key} for key in self.computed]}
+
+    async def _names(self) -> NamesSeen:
+        if "profiles" in self.down:
+            raise HTTPException(503, "down")
+        return self.names
 
     def _members(self, key: str) -> list[UUID]:
         if key not in self.members:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from contracts.profiles import NamesSeen
 from infra.errors import BadInput
 from tests.services.journeys.conftest import Service
 
@@ -31,3 +32,28 @@ async def test_a_circle_with_a_published_journey_is_refused(service: Service) ->
     assert await refused(service, steps=[back]) == {
         "$.steps[0].journey": "signup starts other starts signup without anybody ever waiting"
     }
+
+
+async def test_names_that_nobody_has_sent_are_told_and_hold_up_no_publishing(service: Service) -> None:
+    exits = [{"event": "Acount Closed"}, {"trait": "teir", "eq": "gold"}, {"event": "Told By Another"}]
+    ask = {"id": "w", "type": "wait", "until": {"ref": "profile.computed.runs_uot"}}
+
+    async def warned(key: str) -> dict[str, str]:
+        definition = {**signup, "key": key, "exit_when": exits, "steps": [ask]}
+        version = await service.versions.publish(definition, by="t", now=service.clock.now(), world=service.neighbours.world())
+        return {flaw.path: flaw.remedy for flaw in version.warnings}
+
+    signup = await service.versions.definition(await service.publish())
+    service.neighbours.computed = {"runs_out": 1}
+    computed = {"$.steps[0].until.ref": "did you mean 'runs_out'?"}
+    assert await warned("new-shop") == computed
+    tell = {"id": "e", "type": "emit_event", "event": "Told By Another"}
+    await service.publish(key="another", entry={"api": True}, steps=[tell])
+    service.neighbours.names = NamesSeen(events=("Signup", "Account Closed"), traits=("tier",))
+    assert await warned("first") == {
+        **computed,
+        "$.exit_when[0]": "did you mean 'Account Closed'?",
+        "$.exit_when[1]": "did you mean 'tier'?",
+    }
+    service.neighbours.down.add("profiles")
+    assert await warned("second") == computed

@@ -48,6 +48,13 @@ class Shop:
         answer = (await self.client.get("/v1/counts", headers=SERVICE)).json()
         return answer["profiles"], answer["events"]
 
+    async def names(self) -> dict[str, list[str] | None]:
+        """What events and traits are called."""
+        response = await self.client.get("/v1/names", headers=READER)
+        assert response.status_code == 200, response.text
+        found: dict[str, list[str] | None] = response.json()
+        return found
+
     async def head(self) -> str:
         """The cursor behind everything that happened so far."""
         return FeedPage.model_validate_json((await self.client.get("/v1/feed/head", headers=SERVICE)).content).next

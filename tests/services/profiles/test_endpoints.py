@@ -8,6 +8,7 @@ import pytest
 from infra.clock import Clock
 from infra.local.postgres import EmbeddedPostgres
 from infra.migrations import check, schema_of, upgrade
+from services.profiles.names_seen import MOST
 from tests.services.profiles.shop import READER, SERVICE, Shop, alias, identify, track
 
 
@@ -268,3 +269,27 @@ async def test_an_emitted_event_is_held_to_the_rules_of_tracked_ones(shop: Shop,
 
 async def test_only_services_may_emit(shop: Shop) -> None:
     assert (await shop.client.post("/v1/events/emit", json={"events": []}, headers=READER)).status_code == 403
+
+
+async def test_the_names_of_events_and_traits_that_anybody_has_sent_are_told_once_each(shop: Shop) -> None:
+    assert await shop.names() == {"events": [], "traits": []}
+    await shop.batch(
+        identify(userId="a", traits={"pet": {"name": "Bit", "likes": {}}, "tier": "gold"}), track("Order", userId="a")
+    )
+    await shop.batch(
+        track("Order", userId="b"), track("Refund", anonymousId="v"), identify(userId="b", traits={"tier": None, "n": [1]})
+    )
+    person = await shop.user("a")
+    update = {"profile_id": str(person.id), "message_id": "j", "set": {"pet.age": 2}, "timestamp": "2026-03-01T12:00:00Z"}
+    await shop.post("/v1/profiles/update", {"updates": [update]})
+    assert await shop.names() == {"events": ["Order", "Refund"], "traits": ["n", "pet.age", "pet.likes", "pet.name", "tier"]}
+    assert (await shop.client.get("/v1/names")).status_code == 401
+
+
+async def test_names_that_data_makes_are_not_kept_without_end(shop: Shop) -> None:
+    for start in range(0, MOST - 1, 500):
+        await shop.batch(*(track(f"Viewed {number}", userId="a") for number in range(start, min(start + 500, MOST - 1))))
+    events = (await shop.names())["events"]
+    assert len(events or ()) == MOST - 1
+    await shop.batch(*(track(f"Bought {number}", userId="a") for number in range(2)))
+    assert await shop.names() == {"events": None, "traits": []}
