@@ -1,7 +1,7 @@
 """A whole folder judged offline: every definition by itself and with the others, and the tests beside them."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -9,11 +9,13 @@ from authoring.findings import Finding, findings, in_order
 from authoring.folder import Definition, Folder
 from authoring.kinds import COMPUTED, JOURNEY, KINDS, SEGMENT, TEMPLATE, Kind
 from authoring.parts import Template, read_call_template, read_computed, read_segment, read_template, segment_findings
+from authoring.sent import Sent, listened_to, sent
 from authoring.testing.reading import WrittenTests, findings_of_tests, read_tests
 from conditions import Condition, Problem
 from conditions.computed import ComputedTrait
 from journeys import Catalog, Journey, JourneyError, check_definition, parse_journey
 from journeys.catalog import TemplateNames
+from journeys.mentions import emitted_events, written_traits
 from journeys.model import Send
 
 
@@ -26,6 +28,8 @@ class Names:
     """Template to the names it uses."""
     journeys: frozenset[str] = frozenset()
     computed: frozenset[str] = frozenset()
+    sent: Sent | None = None
+    """What people have sent to that system; None where nobody can say: then what the folder's own people show stands in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,29 +78,41 @@ def check_folder(folder: Folder, besides: Names | None = None) -> Checked:
         if template is not None:
             templates[key] = template
 
+    tests: list[WrittenTests] = []
+    for source in folder.tests:
+        read = read_tests(source)
+        if isinstance(read, WrittenTests):
+            tests.append(read)
+        else:
+            found += read
+
     known = frozenset(folder.of(SEGMENT)) | names.segments
     found += segment_findings(folder.of(SEGMENT), segments, known)
+    shown = sent(tests, folder.people) if names.sent is None else names.sent
     catalog = Catalog(
         templates=frozenset(folder.of(TEMPLATE)) | frozenset(names.templates),
         segments=known,
         journeys=frozenset(folder.of(JOURNEY)) | names.journeys,
         definitions=journeys,
         computed=frozenset(folder.of(COMPUTED)) | names.computed,
+        events=_extended(shown.events, (name for journey in journeys.values() for name in emitted_events(journey))),
+        traits=_extended(shown.traits, (name for journey in journeys.values() for name in written_traits(journey))),
+        all_seen=names.sent is not None,
         template_names={**names.templates, **{key: template.names for key, template in templates.items()}},
         call_template=read_call_template,
     )
     for definition in folder.of(JOURNEY).values():
         journey, problems_of_it = check_definition(definition.body, catalog)
         found += findings(definition.path, [*problems_of_it, *(() if journey is None else _messages(journey, templates))])
-    tests: list[WrittenTests] = []
-    for source in folder.tests:
-        read = read_tests(source)
-        if isinstance(read, WrittenTests):
-            tests.append(read)
-            found += findings_of_tests(read, journeys, frozenset(folder.of(JOURNEY)), frozenset(segments))
-        else:
-            found += read
+    whole = len(journeys) == len(folder.of(JOURNEY)) and len(segments) == len(folder.of(SEGMENT))
+    heard = listened_to(journeys, segments, computed) if whole else None
+    for each in tests:
+        found += findings_of_tests(each, journeys, frozenset(folder.of(JOURNEY)), frozenset(segments), heard)
     return Checked(folder, journeys, segments, computed, templates, tuple(tests), tuple(in_order(found)))
+
+
+def _extended(sent: frozenset[str] | None, more: Iterable[str]) -> frozenset[str] | None:
+    return None if sent is None else sent.union(more)
 
 
 _KEYS = {

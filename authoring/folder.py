@@ -37,6 +37,8 @@ class Folder:
     definitions: tuple[Definition, ...]
     tests: tuple[SourceOfTests, ...]
     findings: tuple[Finding, ...]
+    people: tuple[Path, ...] = ()
+    """Files of people (JSON lines), not yet looked into."""
 
     def of(self, kind: Kind) -> Mapping[str, Definition]:
         """Key to definition."""
@@ -69,7 +71,8 @@ def read_folder(paths: Sequence[Path]) -> Folder:
         if first is not read:
             message = f"the {read.kind.name} {read.key!r} is defined in {first.path} already"
             found.append(Finding(file=str(path), path="$.key", message=message, remedy="give one of them another key"))
-    return Folder(tuple(definitions.values()), tuple(tests), tuple(found))
+    people = dict.fromkeys(each for path in paths if path.is_dir() for each in sorted(path.rglob("*.jsonl")))
+    return Folder(tuple(definitions.values()), tuple(tests), tuple(found), tuple(people))
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:

@@ -10,6 +10,7 @@ from authoring.difference import FieldChange, StepChange, field_changes, journey
 from authoring.folder import Folder
 from authoring.impact import Impact, impact_of
 from authoring.kinds import COMPUTED, JOURNEY, KINDS, SEGMENT, TEMPLATE
+from authoring.sent import Sent
 from authoring.system import System, plain
 from journeys.catalog import TemplateNames
 
@@ -58,13 +59,14 @@ async def running(system: System) -> Running:
     return {kind.name: await system.definitions(kind) for kind in KINDS}
 
 
-def names_of(known: Running, templates: Mapping[str, TemplateNames]) -> Names:
+def names_of(known: Running, templates: Mapping[str, TemplateNames], sent: Sent | None = None) -> Names:
     """The names that the running system has, for the check of a folder that refers to them."""
     return Names(
         segments=frozenset(known[SEGMENT.name]),
         templates={key: templates.get(key, TemplateNames()) for key in known[TEMPLATE.name]},
         journeys=frozenset(known[JOURNEY.name]),
         computed=frozenset(known[COMPUTED.name]),
+        sent=sent,
     )
 
 

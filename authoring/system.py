@@ -9,10 +9,12 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from authoring.kinds import COMPUTED, JOURNEY, SEGMENT, TEMPLATE, Kind
+from authoring.sent import Sent
 from conditions.computed import ComputedDraft
+from contracts.profiles import NamesSeen
 from contracts.segments import SegmentDraft
 from contracts.templates import TemplateInput
-from infra.errors import Rejected, Unavailable
+from infra.errors import CallFailed, Rejected, Unavailable
 from infra.http import ServiceClient
 from infra.local.errors import NotRunningError
 from infra.local.folder import DataFolder
@@ -79,6 +81,14 @@ class System:
             each["key"]: TemplateNames(*({at: frozenset(found) for at, found in each[kind].items()} for kind in _NAMES))
             for each in answer["templates"]
         }
+
+    async def sent(self) -> Sent:
+        """What people have sent so far; nothing where profiles cannot say: no plan waits for that."""
+        try:
+            seen = await self.client("profiles").get("/v1/names", NamesSeen)
+        except CallFailed:
+            return Sent()
+        return Sent(frozenset(seen.events or ()) or None, frozenset(seen.traits or ()) or None)
 
 
 def plain(kind: Kind, body: Mapping[str, Any]) -> dict[str, Any]:

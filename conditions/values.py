@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from fractions import Fraction
 from functools import lru_cache
@@ -65,3 +65,12 @@ def lookup(values: Mapping[str, JsonValue], path: tuple[str, ...]) -> JsonValue:
             return None
         found = found[part]
     return found  # type: ignore[return-value]
+
+
+def dotted_names(values: Mapping[str, object], above: str = "") -> Iterator[str]:
+    """The dotted names of everything in nested objects that is no object itself (an empty one counts as a value)."""
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from dotted_names(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}"

@@ -37,18 +37,18 @@ def run(
 ) -> None:
     """Plays the journey tests (files NAME.test.json) in the simulator: no server, nothing is sent."""
     checked = check_folder(read_folder(paths))
-    stopping = _stopping(checked)
+    stopping, doubts = _stopping(checked), _doubts(checked)
     results = list(run_tests(checked, only))
     if output is Shown.JSON:
         tests: list[JsonValue] = [{**each.model_dump(mode="json"), "passed": each.passed} for each in results]
         failed = sum(not each.passed for each in results)
         numbers: dict[str, JsonValue] = {"passed": len(results) - failed, "failed": failed}
-        print_json({**numbers, "tests": tests, "findings": [each.model_dump() for each in stopping]})
+        print_json({**numbers, "tests": tests, "findings": [each.model_dump() for each in (*stopping, *doubts)]})
     elif output is Shown.JUNIT:
         print(junit([*results, *(_broken(each) for each in stopping)]))
     else:
         console = Console()
-        print_findings(stopping, console)
+        print_findings([*stopping, *doubts], console)
         print_results(results, console, verbose=not quiet)
     if stopping or not results or not all(each.passed for each in results):
         if not results and not stopping and output is Shown.TEXT:
@@ -65,6 +65,12 @@ def _stopping(checked: Checked) -> list[Finding]:
     return [
         each for each in checked.findings if each.severity == "error" and (each.file in tests or each.file in needed & unread)
     ]
+
+
+def _doubts(checked: Checked) -> list[Finding]:
+    """Warnings about the tests themselves: one that passes may say less than it seems to."""
+    tests = {str(each.path) for each in checked.folder.tests}
+    return [each for each in checked.findings if each.severity != "error" and each.file in tests]
 
 
 def _broken(finding: Finding) -> TestResult:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from authoring.findings import Finding, findings
 from authoring.folder import SourceOfTests
-from authoring.testing.happenings import CallAnswer, MessageOutcome
+from authoring.testing.happenings import CallAnswer, EventHappens, MessageOutcome
 from authoring.testing.model import JourneyTest, JourneyTests
 from conditions.problems import Problem, did_you_mean, join, problems_of
 from journeys import Journey
@@ -33,11 +33,15 @@ def read_tests(source: SourceOfTests) -> WrittenTests | list[Finding]:
 
 
 def findings_of_tests(
-    tests: WrittenTests, journeys: Mapping[str, Journey], written: frozenset[str], segments: frozenset[str]
+    tests: WrittenTests,
+    journeys: Mapping[str, Journey],
+    written: frozenset[str],
+    segments: frozenset[str],
+    heard: frozenset[str] | None = None,
 ) -> Iterator[Finding]:
     """What the tests name and the journey lacks. `written` are the keys of all files, readable or not.
 
-    `segments` are worked out from their conditions.
+    `segments` are worked out from their conditions. `heard` are the events that anything here takes notice of, if known.
     """
     journey = journeys.get(tests.file.journey)
     if find_zone(tests.file.workspace.zone) is None:
@@ -45,7 +49,7 @@ def findings_of_tests(
         yield from findings(tests.path, [problem])
     if journey is not None:
         for position, test in enumerate(tests.file.tests):
-            yield from findings(tests.path, _problems(test, journey, segments), within=f"$.tests[{position}]")
+            yield from findings(tests.path, _problems(test, journey, segments, heard), within=f"$.tests[{position}]")
     elif tests.file.journey not in written:
         remedy = did_you_mean(tests.file.journey, written)
         problem = Problem(path="$.journey", message=f"there is no journey {tests.file.journey!r}", remedy=remedy)
@@ -75,7 +79,7 @@ def ways(step: Step) -> tuple[str, ...]:
             return ()
 
 
-def _problems(test: JourneyTest, journey: Journey, segments: frozenset[str]) -> Iterator[Problem]:
+def _problems(test: JourneyTest, journey: Journey, segments: frozenset[str], heard: frozenset[str] | None) -> Iterator[Problem]:
     steps = journey.index.steps
     sends = [step_id for step_id, step in steps.items() if isinstance(step, Send)]
     calls = [step_id for step_id, step in steps.items() if isinstance(step, Call)]
@@ -94,6 +98,8 @@ def _problems(test: JourneyTest, journey: Journey, segments: frozenset[str]) -> 
         changed = getattr(happening, "segment_entered", None) or getattr(happening, "segment_left", None)
         if changed in segments:
             yield _worked_out(here, changed)
+        if isinstance(happening, EventHappens) and heard is not None and happening.event not in heard:
+            yield _unheard(f"{here}.event", happening.event, heard)
         if isinstance(happening, MessageOutcome):
             yield from _known(f"{here}.message", "send step", happening.message, sends)
         elif isinstance(happening, CallAnswer):
@@ -119,6 +125,11 @@ def _problems(test: JourneyTest, journey: Journey, segments: frozenset[str]) -> 
 def _worked_out(path: str, segment: str) -> Problem:
     message = f"the segment {segment!r} is worked out from its file: nobody is made a member"
     return Problem(path=path, message=message, remedy="give the person what its condition looks at")
+
+
+def _unheard(path: str, event: str, heard: frozenset[str]) -> Problem:
+    message = f"nothing listens to the event {event!r}, so that it changes nothing"
+    return Problem(path=path, message=message, remedy=did_you_mean(event, heard), severity="warning")
 
 
 def _known(path: str, what: str, name: str, known: list[str] | tuple[str, ...]) -> Iterator[Problem]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from conditions.values import dotted_names
 from contracts.profiles import NamesSeen
 from infra.db import Database
 from services.profiles.people import People
@@ -56,14 +57,4 @@ def _names(people: People) -> Iterator[tuple[str, str]]:
         if taken.message.name is not None and len(taken.message.name) <= _LONGEST:
             yield EVENT, taken.message.name
     for person in (*people.created, *people.changed()):
-        yield from ((TRAIT, name) for name in _dotted(person.traits, ()) if len(name) <= _LONGEST)
-
-
-def _dotted(traits: Mapping[str, object], above: Iterable[str]) -> Iterator[str]:
-    """The traits of a person by their dotted names, down to what is no object."""
-    for name, value in traits.items():
-        way = (*above, name)
-        if isinstance(value, dict) and value:
-            yield from _dotted(value, way)
-        else:
-            yield ".".join(way)
+        yield from ((TRAIT, name) for name in dotted_names(person.traits) if len(name) <= _LONGEST)

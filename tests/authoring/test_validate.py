@@ -180,3 +180,26 @@ def test_a_folder_without_anything_is_not_valid(tmp_path: Path) -> None:
     assert answer.code == 1
     assert "holds no JSON file" in answer.out
     assert reis("validate", tmp_path, "--format", "json").json["valid"] is False
+
+
+def test_an_event_of_a_test_that_nothing_listens_to_is_a_warning_with_the_nearest_name(shop: Shop) -> None:
+    shop.write_tests(a_test(happenings=[{"after": "PT1H", "event": "Acount Closed"}]))
+    (finding,) = found(shop)
+    assert (finding["path"], finding["severity"]) == ("$.tests[0].happenings[0].event", "warning")
+    assert finding["remedy"] == "did you mean 'Account Closed'?"
+    tested = reis("test", shop.path, "--format", "json")
+    assert (tested.code, tested.json["findings"]) == (0, [finding])
+
+
+def test_a_name_that_is_nearly_one_of_the_people_beside_the_journeys_is_a_warning(shop: Shop) -> None:
+    shop.write(
+        "journeys", {**WELCOME, "exit_when": [{"event": "Account Closd"}, {"trait": "frist_name", "eq": "x"}, {"event": "Moved"}]}
+    )
+    assert found(shop) == []
+    people = {"id": "a", "traits": {"first_name": "A"}, "events": [{"event": "Account Closed", "at": "2026-01-01T00:00:00Z"}]}
+    (shop.path / "people.jsonl").write_text(json.dumps(people))
+    (shop.path / "others.jsonl").write_text("no people")
+    assert [(each["path"], each["remedy"], each["severity"]) for each in found(shop)] == [
+        ("$.exit_when[0]", "did you mean 'Account Closed'?", "warning"),
+        ("$.exit_when[1]", "did you mean 'first_name'?", "warning"),
+    ]
