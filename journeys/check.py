@@ -7,8 +7,10 @@ from conditions.problems import Problem
 from journeys.catalog import Catalog
 from journeys.check_choices import experiment_problems
 from journeys.check_circles import circle_problems
+from journeys.check_constants import constant_problems
 from journeys.check_dates import date_problems
 from journeys.check_entry import entry_problems
+from journeys.check_exits import exit_problems
 from journeys.check_flow import flow_problems, size_problems
 from journeys.check_names import name_problems
 from journeys.check_steps import step_problems
@@ -25,6 +27,8 @@ def check(journey: Journey, catalog: Catalog | None = None) -> tuple[Problem, ..
     if not found:  # what is far too large is not looked at any further
         found.extend(step_problems(journey, known))
         found.extend(entry_problems(journey))
+        found.extend(exit_problems(journey))
+        found.extend(constant_problems(journey))
         found.extend(experiment_problems(journey))
         found.extend(flow_problems(journey))
         found.extend(date_problems(journey))

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator
 
+from pydantic import JsonValue
+
 from conditions.problems import Problem, join
 from journeys.catalog import Catalog
 from journeys.check_templates import flaws_of_call
@@ -10,6 +12,9 @@ from journeys.model import Call, Send, UpdateProfile
 
 _LONGEST_CALL = 60
 _SECRET = re.compile(r"authorization|cookie|token|secret|password|api[-_]?key", re.IGNORECASE)
+
+_PASSWORD = re.compile(r"://[^/?#\s]*?:([^/?#]+)@")
+_PARAMETER = re.compile(r"[?&]([^=&#]+)=([^&#]*)")
 
 
 def send_problems(path: str, step: Send) -> Iterator[Problem]:
@@ -54,16 +59,34 @@ def call_problems(path: str, step: Call, catalog: Catalog) -> Iterator[Problem]:
         message = "goes unencrypted"
         yield Problem(path=f"{path}.url", message=message, remedy="write https://", severity="warning")
     yield from _headers(f"{path}.headers", step)
+    yield from _secrets(path, step)
     yield from flaws_of_call(path, step, catalog)
 
 
 def _headers(path: str, step: Call) -> Iterator[Problem]:
     seen: set[str] = set()
-    for name, value in step.headers.items():
+    for name in step.headers:
         if name.lower() in seen:
             yield Problem(path=join(path, name), message=f"the header {name} is written twice", remedy="keep one of them")
         seen.add(name.lower())
-        if _SECRET.search(name) and value and "{{" not in value:
-            message = "holds a secret in plain text, which everybody sees who sees the journey"
-            remedy = "put it into the settings and write {{ secrets.NAME }}"
-            yield Problem(path=join(path, name), message=message, remedy=remedy, severity="warning")
+
+
+def _secrets(path: str, step: Call) -> Iterator[Problem]:
+    in_address = [named for named in _PARAMETER.findall(step.url) if _is_secret(*named)]
+    places = [f"{path}.url"] if in_address or any("{{" not in found for found in _PASSWORD.findall(step.url)) else []
+    places += [join(f"{path}.headers", name) for name, value in step.headers.items() if _is_secret(name, value)]
+    for place in (*places, *_secrets_in(f"{path}.body", step.body)):
+        message = "holds a secret in plain text, which everybody sees who sees the journey"
+        remedy = "put it into the settings and write {{ secrets.NAME }}"
+        yield Problem(path=place, message=message, remedy=remedy, severity="warning")
+
+
+def _secrets_in(path: str, value: JsonValue) -> Iterator[str]:
+    for name, part in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        if isinstance(part, str) and _is_secret(str(name), part):
+            yield join(path, name)
+        yield from _secrets_in(join(path, name), part)
+
+
+def _is_secret(name: str, value: str) -> bool:
+    return bool(_SECRET.search(name)) and bool(value) and "{{" not in value

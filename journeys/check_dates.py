@@ -6,7 +6,7 @@ from datetime import timedelta
 from conditions.problems import Problem
 from conditions.values import parse_instant
 from journeys.index import JourneyIndex, lists
-from journeys.model import DateRef, Journey, Send, Step, Until, Wait
+from journeys.model import Call, DateRef, Journey, Send, StartJourney, Step, Until, UpdateProfile, Wait, WaitFor
 
 
 def date_problems(journey: Journey) -> Iterator[Problem]:
@@ -26,6 +26,7 @@ def _run(index: JourneyIndex, steps: tuple[Step, ...], passed: tuple[Wait, ...])
                 message = f"is over before the message can be sent: step {wait.id!r} waits until then or longer"
                 remedy = "write a later date, or wait less"
                 yield Problem(path=f"{path}.valid_until", message=message, remedy=remedy, severity="warning")
+        passed = _still_known(step, passed)
         for _, inner in lists(step):
             yield from _run(index, inner, passed)
         if isinstance(step, Wait) and step.until is not None:
@@ -35,6 +36,32 @@ def _run(index: JourneyIndex, steps: tuple[Step, ...], passed: tuple[Wait, ...])
                     message = f"is always past: step {wait.id!r} before it waits until then or longer"
                     yield Problem(path=f"{path}.until", message=message, remedy="change the order", severity="warning")
             passed = (*passed, step)
+
+
+def _still_known(step: Step, passed: tuple[Wait, ...]) -> tuple[Wait, ...]:
+    """The waits whose dates a step, and whatever is inside it, leaves as they were."""
+    changed = {*_changes(step)}
+    return tuple(
+        wait
+        for wait in passed
+        if not isinstance(wait.until, DateRef) or not any(f"{wait.until.ref}.".startswith(f"{name}.") for name in changed)
+    )
+
+
+def _changes(step: Step) -> Iterator[str]:
+    """What references may lead elsewhere behind a step, by the beginning of their names."""
+    match step:
+        case WaitFor():
+            yield "event"
+        case Call() | StartJourney():
+            yield f"results.{step.id}"
+        case UpdateProfile():
+            yield from (f"profile.traits.{name}" for name in step.set)
+        case _:
+            pass
+    for _, inner in lists(step):
+        for each in inner:
+            yield from _changes(each)
 
 
 def _not_before(wait: Wait, date: Until) -> bool:

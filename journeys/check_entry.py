@@ -1,10 +1,12 @@
 """Findings about the frame of a journey: who enters, what ends it, what it is for, and its zone."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 from conditions.logic import always, implies, never
 from conditions.model import Condition, InSegment
 from conditions.problems import Problem
+from journeys.errors import JourneyError
 from journeys.model import (
     EntryByApi,
     EntryByEvent,
@@ -46,10 +48,20 @@ def _entry(journey: Journey) -> Iterator[Problem]:
     if caps is not None and caps.per_hour is None and caps.in_all is None:
         message = "limits nothing"
         yield Problem(path="$.entry.caps", message=message, remedy="add 'per_hour' or 'in_all'", severity="warning")
-    if isinstance(entry, EntryBySchedule) and entry.reentry == "never" and "COUNT=1" not in entry.schedule.rrule:
+    if isinstance(entry, EntryBySchedule) and entry.reentry == "never" and _comes_again(entry):
         message = "the schedule comes again and again, but everybody enters only once"
         remedy = 'write "when-finished", or COUNT=1'
         yield Problem(path="$.entry.reentry", message=message, remedy=remedy, severity="warning")
+
+
+def _comes_again(entry: EntryBySchedule) -> bool:
+    from journeys.recurrence import parse_rule  # noqa: PLC0415  reads time zones, as in _zones
+
+    try:
+        days = parse_rule(entry.schedule)
+    except JourneyError:
+        return False
+    return len(list(islice(days, 2))) > 1
 
 
 def _exit(journey: Journey, path: str, rule: ExitRule) -> Iterator[Problem]:

@@ -7,16 +7,18 @@ never too little, and what is found in spite of that is true of the definition h
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from conditions.problems import Problem
+from conditions.problems import Problem, join
 from journeys.model import Journey, Step
 
 _STEP: TypeAdapter[Step] = TypeAdapter(Step)
 _FRAME: dict[str, Any] = {"key": "unreadable", "name": "?", "purpose": "?", "entry": {"event": "?"}}
 _NEVER_JUMPS = {"send", "wait_for", "branch", "split", "repeat", "update_profile", "emit_event", "call", "start_journey", "exit"}
+_DATA = {"body", "properties", "set", "headers"}
 _HUB, _DEEPEST = "unreadable-hub", 40
 
 
@@ -49,6 +51,8 @@ class Salvage:
             except (ValidationError, RecursionError):
                 found.unreadable.append(f"$.{name}")
         steps = data.get("steps")
+        if not isinstance(steps, list):  # perhaps under another key
+            found.unreadable.append("$.goal")
         found.steps = found._list(steps if isinstance(steps, list) else [], "$.steps", "$.steps", 0)
         return found
 
@@ -99,7 +103,7 @@ class Salvage:
             for keys, steps in inner:
                 _put(copy, keys, self._list(steps, here + _text(keys), there + _text(keys), depth + 1))
             return copy
-        return self._stand_in(raw, inner, here, there, depth)
+        return self._stand_in(raw, list(_lists_in(raw)) if depth < _DEEPEST else [], here, there, depth)
 
     def _stand_in(
         self, raw: dict[str, Any], inner: list[tuple[tuple[str | int, ...], list[Any]]], here: str, there: str, depth: int
@@ -145,6 +149,21 @@ def _slots(raw: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], list[An
             yield ("paths", at, "steps"), path["steps"]
 
 
+def _lists_in(value: Any, keys: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], list[Any]]]:
+    """Whatever looks like a list of steps inside an unreadable one, under whichever key, each with the keys that lead to it."""
+    named = ("steps", "otherwise", "on_failure")
+    if isinstance(value, list) and (keys[-1:] in {(name,) for name in named} or any(_like_a_step(each) for each in value)):
+        yield keys, value
+    elif isinstance(value, dict) or (isinstance(value, list) and len(keys) < _DEEPEST):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            if key not in _DATA and len(keys) < _DEEPEST:
+                yield from _lists_in(part, (*keys, key))
+
+
+def _like_a_step(value: object) -> bool:
+    return isinstance(value, dict) and "id" in value and "type" in value
+
+
 def _readable(raw: dict[str, Any], slots: list[tuple[str | int, ...]]) -> bool:
     """Whether the step itself is well formed, whatever is inside it."""
     shell = dict(raw)
@@ -167,7 +186,7 @@ def _put(target: dict[str, Any], keys: tuple[str | int, ...], value: list[Any]) 
 
 
 def _text(keys: tuple[str | int, ...]) -> str:
-    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
+    return reduce(join, keys, "")
 
 
 def _without_stand_ins(remedy: str) -> str:

@@ -89,6 +89,42 @@ FINDINGS = [
     ),
     (small(waiting(EVENT, timeout={"after": "PT0S"})), "$.steps[0].timeout.after", "no path is ever taken", ERROR),
     (small(waiting({**EVENT, "id": "timeout"})), "$.steps[0].paths[0].id", "whose time is over", ERROR),
+    # exits that come first
+    (
+        small(waiting({**EVENT, "where": {"property": "x", "eq": 1}}), exit_when=[EVENT]),
+        "$.steps[0].paths[0]",
+        "$.exit_when[0] ends the journey first",
+        WARNING,
+    ),
+    (small(waiting(EVENT), goal={**EVENT, "on_reached": "exit"}), "$.steps[0].paths[0]", "the goal ends the journey", WARNING),
+    (
+        small(waiting({"segment_entered": "vip"}), exit_when=[{"segment_entered": "vip"}]),
+        "$.steps[0].paths[0]",
+        "never taken",
+        WARNING,
+    ),
+    (small(waiting({"if": age(gt=5)}), exit_when=[{"if": age(gt=3)}]), "$.steps[0].paths[0]", "never taken", WARNING),
+    # constants
+    (
+        small(branch("b", {"value": "entry.properties.plan", "eq": "pro"})),
+        "$.steps[0].paths[0].if",
+        'write {"value": {"ref": "entry.properties.plan"}',
+        ERROR,
+    ),
+    (
+        small(branch("b", {"not": {"value": {"ref": "entry.properties.plan", "x": 1}, "eq": "pro"}})),
+        "$.steps[0].paths[0].if",
+        "no other key beside 'ref': here is 'x'",
+        ERROR,
+    ),
+    (small(repeat({"all": [{"value": 3, "eq": 3}, VIP]})), "$.steps[0].until", "always the same", WARNING),
+    # schedules
+    (
+        small(entry={"schedule": {"rrule": "FREQ=DAILY;COUNT=12", "starts": "2026-01-01"}, "segment": "vip", "reentry": "never"}),
+        "$.entry.reentry",
+        "everybody enters only once",
+        WARNING,
+    ),
     # repetitions
     (small(repeat({"all": []})), "$.steps[0].until", "no round ever runs", WARNING),
     (small(repeat({"any": []})), "$.steps[0].until", "never ends", WARNING),
@@ -192,6 +228,19 @@ def test_a_definition_that_is_nested_too_deeply_is_refused() -> None:
 
 
 SOUND = [
+    small(waiting(EVENT), exit_when=[{**EVENT, "where": {"property": "x", "eq": 1}}]),
+    small(waiting(EVENT), goal=EVENT),
+    small(
+        waiting({**EVENT, "where": {"property": "x", "eq": ref("profile.traits.x")}}),
+        exit_when=[{**EVENT, "where": {"property": "x", "eq": ref("profile.traits.x")}}],
+    ),
+    small(entry={"schedule": {"rrule": "FREQ=DAILY;COUNT=1", "starts": "2026-01-01"}, "segment": "vip", "reentry": "never"}),
+    small(wait_for("first"), until("a", ref("event.properties.at")), wait_for("second"), until("b", ref("event.properties.at"))),
+    small(
+        until("a", ref("profile.traits.next")),
+        update(next=ref("entry.properties.next")),
+        send("s", valid_until=ref("profile.traits.next")),
+    ),
     small(branch("b", age(gt=5), age(gt=3), otherwise=[send("s")])),
     small(waiting({**EVENT, "where": {"property": "x", "eq": 1}}, EVENT)),
     small(waiting(EVENT, since="entry", timeout={"after": "PT0S"})),
@@ -358,3 +407,30 @@ def test_what_woke_the_journey_has_properties_only_where_an_event_or_a_message_c
     for way, ok in (({"segment_entered": "vip"}, False), ({"if": age(gt=3)}, False), (EVENT, True)):
         found = check(parse_journey(small(waiting(way), update_)))
         assert [problem.path for problem in found] == ([] if ok else ['$.steps[1].set["x"]'])
+
+
+@pytest.mark.parametrize(
+    ("more", "places"),
+    [
+        ({"url": "https://ann:hunter2@x.example/"}, [".url"]),
+        ({"url": "https://x.example/?a=1&api_key=abc"}, [".url"]),
+        ({"headers": {"Authorization": "Bearer abc"}}, [".headers.Authorization"]),
+        (
+            {"body": {"user": {"password": "abc", "name": "x"}, "list": [{"client-secret": "x"}]}},
+            [
+                ".body.list[0].client-secret",
+                ".body.user.password",
+            ],
+        ),
+        (
+            {
+                "url": "https://ann:{{ secrets.KEY }}@x.example/?api_key={{ secrets.KEY }}&at=a:b@c",
+                "body": {"password": "{{ secrets.PASSWORD }}", "token": ref("entry.properties.token")},
+            },
+            [],
+        ),
+    ],
+)
+def test_secrets_in_plain_text_are_found_wherever_a_call_holds_them(more: dict[str, object], places: list[str]) -> None:
+    found = check(parse_journey(small(call("c", **more))))
+    assert sorted(problem.path for problem in found if "secret" in problem.message) == [f"$.steps[0]{place}" for place in places]

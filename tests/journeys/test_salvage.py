@@ -53,14 +53,29 @@ def test_what_is_wrong_beside_and_inside_an_unreadable_step_is_found_with_it() -
         small({"id": "c", "type": "call"}, {"id": "u", "type": "update_profile", "set": {"x": {"ref": "results.c.status"}}}),
         small({"id": "w", "type": "wait_for"}, {"id": "u", "type": "update_profile", "set": {"x": {"ref": "event.id"}}}),
         small({"id": "w", "type": "wait"}, goto("g", "w")),
+        small({"id": "b", "type": "branch", "pths": [{"id": "p", "steps": [pause("in")]}]}, goto("g", "in")),
+        small({"id": "r", "type": "repeat", "max": 3, "stps": [send("s"), pause("w")]}, goto("g", "w")),
     ],
 )
 def test_nothing_is_claimed_of_what_an_unreadable_step_may_have_meant(data: Json) -> None:
     journey, problems = check_definition(data)
     assert journey is None
     assert {problem.path for problem in problems} <= {
-        f"$.steps[0]{part}" for part in ("", ".goto", ".template", ".templat", ".url", ".paths")
+        f"$.steps[0]{part}" for part in ("", ".goto", ".template", ".templat", ".url", ".paths", ".pths", ".steps", ".stps")
     }
+
+
+def test_what_is_inside_a_misspelt_key_is_judged_too() -> None:
+    inside = [send("s", channels=["sms", "sms"]), pause("in")]
+    data = small({"id": "b", "type": "branch", "pths": [{"id": "p", "steps": inside}]}, goto("g", "inn"))
+    assert {
+        ("$.steps[0].pths[0].steps[0].channels", "a channel is named twice"),
+        ("$.steps[1].goto", "there is no step 'inn'"),
+    } <= {*found(data)}
+    assert [path for path, _ in found({**small(goal={"event": "Paid"}, stps=[send("s")]), "steps": None})] == [
+        "$.steps",
+        "$.stps",
+    ]
 
 
 @pytest.mark.parametrize(
