@@ -40,7 +40,7 @@ def sent(tests: Iterable[WrittenTests], people: Iterable[Path]) -> Sent:
                     traits |= set(happening.traits)
     for path in people:
         try:
-            known = read_people(path)
+            known = read_people(path).people
         except (BadInput, OSError, UnicodeDecodeError):
             continue
         for person in known:
