@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from enum import Enum
 
+from conditions import Condition
 from conditions.logic import always
 from journeys.flow import followers
 from journeys.index import JourneyIndex
-from journeys.model import ConditionPath, DateRef, MessagePath, Step, Timeout, Until, Wait, WaitFor, WaitPath
+from journeys.model import ConditionPath, DateRef, MessagePath, Repeat, Step, Timeout, Until, Wait, WaitFor, WaitPath
 
 _COME_BY_THEMSELVES = {"sent", "delivered", "bounced", "rejected"}
 
@@ -28,7 +29,8 @@ def ways(index: JourneyIndex, step: Step) -> Iterator[tuple[str, Rest]]:
             rest = _of_wait(step)
             yield from ((target, rest) for target in followers(index, step))
         case WaitFor():
-            found = [(path.steps, _of_path(path)) for path in step.paths]
+            ends = _ends_of_rounds(index, step)
+            found = [(path.steps, _of_path(path, ends)) for path in step.paths]
             if step.timeout is not None:
                 found.append((step.timeout.steps, _of_timeout(step.timeout)))
             for steps, rest in found:
@@ -57,8 +59,16 @@ def _of_wait(step: Wait) -> Rest:
     return Rest.SURE if step.at is not None or (longest is not None and longest.is_positive) else Rest.NONE
 
 
-def _of_path(path: WaitPath) -> Rest:
+def _ends_of_rounds(index: JourneyIndex, step: Step) -> list[Condition]:
+    """What ends the repetitions around a step."""
+    around = [index.steps[parent] for parent in index.places[step.id].parents]
+    return [each.until for each in around if isinstance(each, Repeat) and each.until is not None]
+
+
+def _of_path(path: WaitPath, ends: list[Condition]) -> Rest:
     match path:
+        case ConditionPath() if path.if_ in ends:
+            return Rest.SURE  # nobody goes round again: it leads out
         case ConditionPath():
             return Rest.NONE if always(path.if_) else Rest.CONDITION
         case MessagePath() if path.status in _COME_BY_THEMSELVES:

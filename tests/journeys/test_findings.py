@@ -252,6 +252,7 @@ SOUND = [
     small(until("a", ref("entry.properties.at"), offset="-P1D"), send("s", valid_until=ref("entry.properties.at"))),
     small(until("a", "2026-05-01"), send("s", valid_until="2026-05-02"), until("b", "2026-05-03")),
     small(until("a", {"ref": "profile.traits.born", "yearly": True}, offset="-P1W")),
+    small(repeat(NOT_VIP, send("s"), waiting(EVENT, {"if": NOT_VIP}))),
     small(split("a", 100), update(**{"dog.name": "Rex", "dog.age": 3})),
     small(entry={"segment_entered": "vip"}, exit_when=[{"segment_left": "vip"}]),
     small(
