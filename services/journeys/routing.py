@@ -140,7 +140,16 @@ class SegmentRoute(_Route):
                 matcher.offer(fact)
                 if item.type == SEGMENT_ENTERED and change.segment in entries:
                     entrants = [
-                        Entrant(journey, version, fact.profile_id, fact.body, change.at, change.traits, look_back=True)
+                        Entrant(
+                            journey,
+                            version,
+                            fact.profile_id,
+                            fact.body,
+                            change.at,
+                            change.traits,
+                            look_back=True,
+                            traits_known=True,
+                        )
                         for journey, version in entries[change.segment]
                     ]
                     entered = await enter(session, entrants, self._clock.now())

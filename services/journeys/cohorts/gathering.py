@@ -116,7 +116,7 @@ class Gatherer:
         page = await self._world.members(cohort.segment or "", narrowed(cohort, journey, self._zone))
         now = self._clock.now()
         entrants = [_entrant(cohort, journey, member, now) for member in page.members]
-        answers = await asyncio.gather(*(self._asker.ask(each, known=True) for each in entrants), return_exceptions=True)
+        answers = await asyncio.gather(*(self._asker.ask(each) for each in entrants), return_exceptions=True)
         # Somebody whose question is refused becomes a candidate, and holds up nobody.
         asked = [_or_unasked(entrant, answer) for entrant, answer in zip(entrants, answers, strict=True)]
         return _Batch(asked, page.members[-1].profile_id if page.members else None, page.next is None)
@@ -169,7 +169,17 @@ def _entrant(cohort: Cohort, journey: Journey, member: MemberFound, now: datetim
     else:
         occasion, name = str(cohort.id), "journey.backfilled"
     entry = bare_fact(f"{occasion}:{member.profile_id}", name, cohort.at)
-    return Entrant(journey, cohort.version, member.profile_id, entry, now, member.traits, look_back=True, cohort_id=cohort.id)
+    return Entrant(
+        journey,
+        cohort.version,
+        member.profile_id,
+        entry,
+        now,
+        member.traits,
+        look_back=True,
+        cohort_id=cohort.id,
+        traits_known=True,
+    )
 
 
 def _or_unasked(entrant: Entrant, answer: Entrant | BaseException) -> Entrant:

@@ -16,7 +16,7 @@ from journeys.reentry import again_from, asks_for_zone
 from journeys.timing import find_zone
 from services.journeys.steps.facts import traits_context
 from services.journeys.waits.clocks import days_differ
-from services.journeys.waits.criteria import criteria_refs, profile_refs
+from services.journeys.waits.criteria import criteria_refs, names_computed, profile_refs
 
 LONGEST_KEY = 256
 
@@ -34,7 +34,8 @@ class Asked:
 class Entrant:
     """Somebody who met a journey's entry trigger. `look_back`: criteria may have been met before they are registered.
 
-    `asked` is None while nobody was asked (see `needs_asking`). One of a cohort is taken through the first steps by it.
+    `asked` is None while nobody was asked (see `needs_asking`); `traits_known`: `traits` are theirs, and not merely none yet. One
+    of a cohort is taken through the first steps by it.
     """
 
     journey: Journey
@@ -49,6 +50,7 @@ class Entrant:
     asked: Asked | None = None
     cohort_id: UUID | None = None
     computed: dict[str, JsonValue] = field(default_factory=dict)
+    traits_known: bool = False
 
     @property
     def event_id(self) -> str:
@@ -90,7 +92,10 @@ def needs_asking(entrant: Entrant) -> bool:
     """Whether other services know what an entry rests on: a condition, the zone that days are counted in, or what the key, an
     exit criterion or the goal names of the profile."""
     journey = entrant.journey
-    if journey.entry.only_if is not None or asks_for_zone(journey.entry) or fixed_refs(journey):
+    if journey.entry.only_if is not None or asks_for_zone(journey.entry):
+        return True
+    refs = fixed_refs(journey)
+    if names_computed(refs) or (refs and not entrant.traits_known):
         return True
     within = journey.goal.within if journey.goal is not None else None
     return within is not None and days_differ(entrant.at, within)

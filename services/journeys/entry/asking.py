@@ -26,11 +26,11 @@ class Asker:
         self._world = world
         self._zone = workspace_zone
 
-    async def ask(self, entrant: Entrant, *, known: bool = False) -> Entrant:
-        """The entrant with the answers; as it is where its journey needs none. `known`: its traits are those of now."""
+    async def ask(self, entrant: Entrant) -> Entrant:
+        """The entrant with the answers; as it is where its journey needs none."""
         if not needs_asking(entrant):
             return entrant
-        if not known:
+        if not entrant.traits_known:
             profile = await self._world.profile(entrant.profile_id)
             entrant = replace(entrant, traits=profile.traits if profile else entrant.traits)
         condition = entrant.journey.entry.only_if

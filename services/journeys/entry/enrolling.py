@@ -59,8 +59,18 @@ class Enroller:
             raise NotFound("profile", request.profile_id)
         at = request.at or self._clock.now()
         entry = bare_fact(f"api:{profile.id}:{request.idempotency_key}", "api", at, request.properties)
-        entrant = Entrant(journey, version, profile.id, entry, at, profile.traits, look_back=True, key=request.entry_key or None)
-        entrant = await self._asker.ask(entrant, known=True)
+        entrant = Entrant(
+            journey,
+            version,
+            profile.id,
+            entry,
+            at,
+            profile.traits,
+            look_back=True,
+            key=request.entry_key or None,
+            traits_known=True,
+        )
+        entrant = await self._asker.ask(entrant)
         async with self._database.begin() as session:
             entered = await enter(session, [entrant], self._clock.now())
         self._deliver(entered.outgoing)

@@ -30,9 +30,14 @@ def criteria_refs(journey: Journey) -> frozenset[str]:
     return profile_refs(ref for where in wheres for ref in filter_references(where).refs)
 
 
+def names_computed(refs: Iterable[str]) -> bool:
+    """Whether one of these references is to a computed trait."""
+    return any(ref.startswith("profile.computed.") for ref in refs)
+
+
 async def computed_for(world: World, refs: Iterable[str], profile_id: UUID, position: str | None) -> dict[str, JsonValue]:
     """The computed traits, if one of these references names any. May raise `Unavailable`."""
-    if any(ref.startswith("profile.computed.") for ref in refs):
+    if names_computed(refs):
         return await world.computed(profile_id, position)
     return {}
 
