@@ -16,6 +16,7 @@ from infra import migrations
 from infra.local.ports import any_free
 from infra.local.postgres import EmbeddedPostgres
 from infra.local.temporal import TemporalServer
+from tests.workflows.short_runs import SHORT_RUNS
 
 _OF_THE_CALLER = ("REIS_", "TEMPORAL_", "TWILIO_", "SENDGRID_", "VAPID_", "DATABASE_URL", "EMAIL_FROM")
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -102,6 +103,13 @@ def temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TemporalServe
     skipping = {"frontend.WorkflowTimeSkippingEnabled": True, "system.workflowTimeSkippingEnabled": True}
     folder = tmp_path_factory.mktemp("temporal")
     with TemporalServer(folder, port=any_free(), durable=False, dynamic_config=skipping) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def strict_temporal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TemporalServer]:
+    """A server that suggests to continue as new after few events."""
+    with TemporalServer(tmp_path_factory.mktemp("strict"), port=any_free(), durable=False, dynamic_config=SHORT_RUNS) as server:
         yield server
 
 

@@ -29,6 +29,8 @@ CACHED_WORKFLOWS = 2500
 LOCAL_ACTIVITIES = 400
 COHORTS = 4
 """Cohorts that one worker advances at the same time."""
+WORKFLOWS = (EnrolmentWorkflow, CohortWorkflow)
+"""Whose recorded histories must replay."""
 GRACE = timedelta(seconds=10)
 _MODELS = (
     *("pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection", "orjson", "httpx", "structlog"),
@@ -67,7 +69,7 @@ def build_worker(
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[EnrolmentWorkflow, CohortWorkflow],
+        workflows=WORKFLOWS,
         activities=[
             activities.perform_step,
             activities.finish_enrolment,

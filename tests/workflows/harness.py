@@ -13,11 +13,13 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from activities.cohorts import CohortActivities
 from activities.enrolments import EnrolmentActivities
 from contracts.journeys import (
+    COHORT_WORKFLOW,
     SIGNAL_INTERRUPT,
     SIGNAL_MATCHED,
     SIGNAL_MOVE,
     SIGNAL_REFRESH,
     WORKFLOW,
+    CohortInput,
     EnrolmentInput,
     InterruptSignal,
     MatchedSignal,
@@ -26,6 +28,7 @@ from contracts.journeys import (
 )
 from infra.http import ServiceClient
 from journeys import content_hash
+from tests.workflows.crowds import Crowd
 from tests.workflows.scripted import World, serving
 from workflows.converter import data_converter
 from workflows.definitions import Definitions, from_service
@@ -59,6 +62,16 @@ class Enrolled:
 
 
 @dataclass
+class Gathered:
+    """A cohort under way."""
+
+    handle: Handle
+
+    async def result(self) -> str:
+        return await self.handle.result()
+
+
+@dataclass
 class Shell:
     """Everything around the workflow: Temporal, the scripted world, and workers when asked for."""
 
@@ -80,6 +93,18 @@ class Shell:
             task_timeout=task_timeout,
         )
         return Enrolled(enrolment, handle)
+
+    async def gather(self, crowd: Crowd) -> Gathered:
+        """As the journeys service starts a cohort."""
+        self.world.crowds[crowd.id] = crowd
+        handle: Handle = await self.starter.start_workflow(
+            COHORT_WORKFLOW,
+            CohortInput(cohort_id=crowd.id),
+            id=f"cohort/{crowd.id}",
+            task_queue=self.queue,
+            result_type=str,
+        )
+        return Gathered(handle)
 
     @asynccontextmanager
     async def worker(self, *, sandbox: bool = True) -> AsyncIterator[Definitions]:

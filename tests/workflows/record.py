@@ -22,9 +22,9 @@ from tests.workflows import scenarios
 from tests.workflows.harness import shell
 from tests.workflows.journeys_under_test import ALL, EXAMPLES
 from tests.workflows.scripted import World
+from tests.workflows.short_runs import SHORT_RUNS
 
 HISTORIES = Path(__file__).with_name("histories")
-SHORT_HISTORY = 25
 
 
 def stem(name: str) -> str:
@@ -41,8 +41,8 @@ async def record(version: str, names: list[str], address: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         async with shell(address, World((*ALL, *EXAMPLES.values()))) as around, around.worker():
-            person = await scenarios.ALL[name](around)
-            runs = await chain(around.starter, person.handle.id, person.handle.first_execution_run_id or "")
+            lived = await scenarios.ALL[name](around)
+            runs = await chain(around.starter, lived.handle.id, lived.handle.first_execution_run_id or "")
         for number, run in enumerate(runs, start=1):
             (folder / f"{stem(name)}.{number}.json").write_text(run.to_json() + "\n")
         print(f"{version}/{name}: {len(runs)} runs, {sum(len(run.events) for run in runs)} events")
@@ -59,7 +59,7 @@ def main(version: str, chosen: list[str]) -> None:
     names = chosen or list(scenarios.ALL)
     short = [name for name in names if name in scenarios.IN_SHORT_RUNS]
     whole = [name for name in names if name not in scenarios.IN_SHORT_RUNS]
-    for group, config in ((short, {"limit.historyCount.suggestContinueAsNew": SHORT_HISTORY}), (whole, {})):
+    for group, config in ((short, SHORT_RUNS), (whole, {})):
         folder = Path(tempfile.mkdtemp(prefix="reis-record-"))
         with TemporalServer(folder, port=any_free(), durable=False, dynamic_config=config) as server:
             asyncio.run(record(version, group, server.address))

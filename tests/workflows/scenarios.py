@@ -1,4 +1,4 @@
-"""The lives whose histories are kept: both reference journeys in their shapes, R, and a chain of continue-as-new."""
+"""The lives whose histories are kept: both reference journeys in their shapes, R, chains of continue-as-new, and cohorts."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,7 +11,8 @@ from contracts.journeys import StepItem
 from journeys import parse_journey
 from journeys.model import Branch, Call, Repeat, Split, StartJourney, Step, Wait, WaitFor
 from journeys.outcome import Chose, Deferred, Done, Match, PastDue, ServiceOutcome, Sleep, Waiting
-from tests.workflows.harness import Enrolled, Shell
+from tests.workflows.crowds import Crowd, people
+from tests.workflows.harness import Enrolled, Gathered, Shell
 from tests.workflows.journeys_under_test import (
     EVERY_STEP,
     EVERY_STEP_LATER,
@@ -25,7 +26,7 @@ from tests.workflows.journeys_under_test import (
 )
 from tests.workflows.scripted import SOON, THREE_DAYS, instant
 
-Scenario = Callable[[Shell], Awaitable[Enrolled]]
+Scenario = Callable[[Shell], Awaitable[Enrolled | Gathered]]
 
 
 async def _standing_at(shell: Shell, person: Enrolled, step: str, visit: int = 1) -> None:
@@ -227,6 +228,27 @@ async def treadmill(shell: Shell) -> Enrolled:
     return person
 
 
+async def _gathered(shell: Shell, crowd: Crowd) -> Gathered:
+    cohort = await shell.gather(crowd)
+    await cohort.result()
+    return cohort
+
+
+async def cohort_at_once(shell: Shell) -> Gathered:
+    """More batches than one activity takes."""
+    return await _gathered(shell, Crowd(people(90)))
+
+
+async def cohort_paced(shell: Shell) -> Gathered:
+    """Long enough to continue as new, several times."""
+    return await _gathered(shell, Crowd(people(24), batch=2, pause=SOON))
+
+
+async def cohort_paused(shell: Shell) -> Gathered:
+    """Left as somebody paused it; another run would take the rest."""
+    return await _gathered(shell, Crowd(people(8), batch=2, pause=SOON, paused_behind=4))
+
+
 def _example(definition: JsonValue, *, taken: bool) -> Scenario:
     """An example: each wait for events is met (the first path) or times out, each choice takes the first or the last path."""
 
@@ -276,11 +298,12 @@ ALL: Mapping[str, Scenario] = {
         *(r_with_event, r_timed_out, r_interrupted, r_in_quiet_hours, r_confirmed),
         *(follow_up_attended, follow_up_found_by_looking_back, follow_up_no_show, puppy, rounds),
         *(every_step, refreshed, moved, moved_in_rounds, treadmill),
+        *(cohort_at_once, cohort_paced, cohort_paused),
     )
 } | {
     f"example-{key}-{'taken' if taken else 'timed-out'}": _example(definition, taken=taken)
     for key, definition in EXAMPLES.items()
     for taken in (True, False)
 }
-IN_SHORT_RUNS = frozenset({"rounds", "puppy", "treadmill"})
+IN_SHORT_RUNS = frozenset({"rounds", "puppy", "treadmill", "cohort_paced"})
 """Recorded on a server that suggests to continue as new after few events."""

@@ -12,10 +12,11 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
 from pydantic import JsonValue
 
-from contracts.journeys import FinishItem, FinishItems, StepItem, StepItems
+from contracts.journeys import CohortProgress, FinishItem, FinishItems, StepItem, StepItems
 from journeys import Journey, content_hash, parse_journey
 from journeys.model import Branch, Repeat, Split, Step, Wait, WaitFor
 from journeys.outcome import Chose, Deferred, Done, ServiceOutcome, Sleep, StepResults, Waiting
+from tests.workflows.crowds import Crowd
 
 Key = tuple[UUID, str, int]
 Script = Callable[[StepItem], ServiceOutcome]
@@ -43,6 +44,7 @@ class World:
         self.batches: list[int] = []
         self.failures = 0
         self.fetched: Counter[str] = Counter()
+        self.crowds: dict[UUID, Crowd] = {}
         self._steps: dict[str, Step] = {}
         self._kept: dict[Key, ServiceOutcome] = {}
         self._happened = asyncio.Condition()
@@ -126,6 +128,13 @@ class World:
                     return refused
                 self.finished.extend(body.items)
                 return JSONResponse({})
+            finally:
+                await self._tell()
+
+        @app.post("/v1/cohorts/{cohort}/advance", response_model=CohortProgress)
+        async def advance(cohort: UUID) -> CohortProgress | JSONResponse:
+            try:
+                return refusal() or self.crowds[cohort].advance()
             finally:
                 await self._tell()
 

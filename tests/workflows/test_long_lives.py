@@ -10,8 +10,8 @@ from tests.benchmarks.history import chain
 from tests.workflows import scenarios
 from tests.workflows.harness import Enrolled, Shell
 from tests.workflows.journeys_under_test import ROUND, ROUNDS, TREADMILL, TREADMILL_ROUNDS, R
-from tests.workflows.record import SHORT_HISTORY
 from tests.workflows.scripted import THREE_DAYS, instant
+from tests.workflows.short_runs import SHORT_HISTORY
 
 
 async def _runs(shell: Shell, person: Enrolled) -> list[WorkflowHistory]:

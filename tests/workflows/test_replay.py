@@ -1,6 +1,7 @@
-"""Recorded histories of every version of the workflow code still replay: enrolments that are under way go on."""
+"""Recorded histories of every version of the workflow code still replay: enrolments and cohorts that are under way go on."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,7 @@ from tests.workflows.journeys_under_test import EXAMPLES
 from tests.workflows.record import HISTORIES
 from workflows.converter import data_converter
 from workflows.definitions import Definitions
-from workflows.enrolment import EnrolmentWorkflow
-from workflows.worker import runner
+from workflows.worker import WORKFLOWS, runner
 
 RECORDED = sorted(path.relative_to(HISTORIES).as_posix() for path in HISTORIES.glob("v*/*.json"))
 
@@ -32,14 +32,13 @@ def definitions() -> Definitions:
 
 @pytest.mark.parametrize("recorded", RECORDED)
 async def test_a_recorded_history_replays(recorded: str, definitions: Definitions) -> None:
-    history = WorkflowHistory.from_json(Path(recorded).stem, (HISTORIES / recorded).read_text())
     replayer = Replayer(
-        workflows=[EnrolmentWorkflow],
+        workflows=WORKFLOWS,
         workflow_runner=runner(sandbox=True),
         data_converter=data_converter(definitions),
         build_id="test",
     )
-    await replayer.replay_workflow(history)
+    await replayer.replay_workflow(_history(recorded))
 
 
 @pytest.mark.parametrize("key", EXAMPLES)
@@ -56,11 +55,26 @@ def started_with(path: Path) -> str:
     return started.input.payloads[0].data.decode()
 
 
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_every_workflow_of_the_worker_has_recorded_histories_of_one_run_and_of_several(workflow: type) -> None:
+    """Where this fails: a scenario for it, and `python -m tests.workflows.record v3 SCENARIO`."""
+    name = workflow.__name__.removesuffix("Workflow")
+    runs = Counter(recorded.rsplit(".", 2)[0] for recorded in RECORDED if _type(_history(recorded)) == name)
+    assert 1 in runs.values()
+    assert max(runs.values()) > 2
+
+
 def test_every_run_of_a_chain_is_recorded() -> None:
-    for version in {name.split("/")[0] for name in RECORDED}:
-        chain = sorted((HISTORIES / version).glob("rounds.*.json"))
-        assert len(chain) > 2
-        for run in chain:
-            last = WorkflowHistory.from_json("rounds", run.read_text()).events[-1]
-            continued = last.HasField("workflow_execution_continued_as_new_event_attributes")
-            assert continued == (run != chain[-1])
+    for recorded in RECORDED:
+        scenario, number, _ = recorded.rsplit(".", 2)
+        last = _history(recorded).events[-1]
+        continued = last.HasField("workflow_execution_continued_as_new_event_attributes")
+        assert continued == (f"{scenario}.{int(number) + 1}.json" in RECORDED), recorded
+
+
+def _history(recorded: str) -> WorkflowHistory:
+    return WorkflowHistory.from_json(Path(recorded).stem, (HISTORIES / recorded).read_text())
+
+
+def _type(history: WorkflowHistory) -> str:
+    return history.events[0].workflow_execution_started_event_attributes.workflow_type.name

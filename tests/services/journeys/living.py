@@ -15,6 +15,7 @@ from sqlalchemy import text
 from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from activities.cohorts import CohortActivities
 from activities.enrolments import EnrolmentActivities
 from contracts.feed import FeedItem, FeedPage
 from contracts.profiles import EVENT_TRACKED, TrackedEvent
@@ -148,12 +149,14 @@ class Living:
         return self.temporal.get_workflow_handle(workflow_id(key, enrolment))
 
     @asynccontextmanager
-    async def worker(self) -> AsyncIterator[None]:
+    async def worker(self, *, cohort_batches: int | None = None) -> AsyncIterator[None]:
+        """With `cohort_batches` it advances cohorts as well, by so many batches in one activity."""
         definitions = Definitions(from_service(self.journeys))
         target = self.temporal.service_client.config.target_host
         client = await Client.connect(target, data_converter=data_converter(definitions))
         activities = EnrolmentActivities(self.journeys)
-        async with build_worker(client, self.queue, activities, sandbox=False, build_id="test"):
+        cohorts = CohortActivities(self.journeys, at_once=cohort_batches) if cohort_batches else None
+        async with build_worker(client, self.queue, activities, cohorts, sandbox=False, build_id="test"):
             yield
 
 

@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from temporalio.client import WorkflowExecutionStatus
 
 from infra.clock import Clock
 from infra.local.temporal import TemporalServer
@@ -37,23 +38,32 @@ async def listening(app: FastAPI) -> AsyncIterator[str]:
     task = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    await task
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
 
 
-@pytest.fixture
-async def system(migrated_database: Callable[[str], str], temporal: TemporalServer) -> AsyncIterator[tuple[Living, str]]:
-    """A minute passes in a second; ten people a minute."""
+@asynccontextmanager
+async def crowded(database_url: str, address: str, *, factor: float) -> AsyncIterator[tuple[Living, str]]:
+    """The service, and where it listens, with `PEOPLE` members in a segment; its clock runs `factor` times as fast."""
     now = datetime.now(UTC)
-    clock = Clock(60.0, now, now)
-    async with living(migrated_database("journeys"), temporal.address, clock=clock) as running, listening(running.app) as url:
+    clock = Clock(factor, now, now)
+    async with living(database_url, address, clock=clock) as running, listening(running.app) as url:
         running.neighbours.templates = [{"key": "t"}]
         running.neighbours.segments = [{"key": "crowd"}]
         people = [uuid4() for _ in range(PEOPLE)]
         running.neighbours.traits.update({each: {} for each in people})
         running.neighbours.members["crowd"] = people
         yield running, url
+
+
+@pytest.fixture
+async def system(migrated_database: Callable[[str], str], temporal: TemporalServer) -> AsyncIterator[tuple[Living, str]]:
+    """A minute passes in a second; ten people a minute."""
+    async with crowded(migrated_database("journeys"), temporal.address, factor=60.0) as running:
+        yield running
 
 
 @asynccontextmanager
@@ -77,9 +87,9 @@ async def worker(system: Living, url: str) -> AsyncIterator[asyncio.subprocess.P
         await process.wait()
 
 
-async def cohort(system: Living, *steps: dict[str, Any]) -> dict[str, Any]:
+async def cohort(system: Living, *steps: dict[str, Any], per_hour: int = 600) -> dict[str, Any]:
     await system.publish(HEAD | {"steps": list(steps)})
-    await system.journeys.request("POST", "/v1/journeys/crowd/backfill", {"per_hour": 600})
+    await system.journeys.request("POST", "/v1/journeys/crowd/backfill", {"per_hour": per_hour})
     (found,) = await system.journeys.get_json("/v1/journeys/crowd/cohorts")
     return dict(found)
 
@@ -145,3 +155,24 @@ async def test_a_cancelled_cohort_ends_its_workflow_and_takes_nobody_else(system
     found = await look(living_, made)
     assert found["state"] == "cancelled"
     assert found["entered"] == len(living_.neighbours.sent) < PEOPLE
+
+
+async def test_a_paced_cohort_that_continues_as_new_loses_nobody_and_repeats_nobody(
+    migrated_database: Callable[[str], str], strict_temporal: TemporalServer
+) -> None:
+    """A batch is one person, and an activity one batch: its workflow is a chain of many runs, on two workers."""
+    async with crowded(migrated_database("journeys"), strict_temporal.address, factor=600.0) as (living_, _):
+        async with living_.worker(cohort_batches=1):
+            made = await cohort(living_, SEND, per_hour=60)
+            assert await taken(living_, made, 10) < PEOPLE
+        async with living_.worker(cohort_batches=1):
+            await state(living_, made, "done")
+            name = f"cohort/{made['id']}"
+            assert await living_.temporal.get_workflow_handle(name).result() == "done"
+        keys = [each.key for each in living_.neighbours.sent]
+        assert len(keys) == len(set(keys)) == PEOPLE
+        found = await look(living_, made)
+        assert (found["taken"], found["entered"], found["refused"]) == (PEOPLE, PEOPLE, 0)
+        runs = [run.status async for run in living_.temporal.list_workflows(f"WorkflowId = '{name}'")]
+        assert runs.count(WorkflowExecutionStatus.CONTINUED_AS_NEW) > 2
+        assert runs.count(WorkflowExecutionStatus.COMPLETED) == 1
