@@ -1,8 +1,9 @@
 """What is left of a definition that cannot be read: each unreadable step becomes one of which nothing is claimed.
 
 So the rest can be judged at once. In the place of an unreadable step stands a `wait_for` through which everything inside it, and
-everything behind it, can be reached; if the step may have been a jump, every step can be. Too much is then taken for possible,
-never too little, and what is found in spite of that is true of the definition however the step will be repaired.
+everything behind it, can be reached; if the step, or one that is lost inside it, may have been a jump, every step can be. Too
+much is then taken for possible, never too little, and what is found in spite of that is true of the definition however the step
+will be repaired.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,8 @@ _STEP: TypeAdapter[Step] = TypeAdapter(Step)
 _FRAME: dict[str, Any] = {"key": "unreadable", "name": "?", "purpose": "?", "entry": {"event": "?"}}
 _NEVER_JUMPS = {"send", "wait_for", "branch", "split", "repeat", "update_profile", "emit_event", "call", "start_journey", "exit"}
 _DATA = {"body", "properties", "set", "headers"}
+_HOLDS = {"wait_for": "paths", "branch": "paths", "split": "paths", "repeat": "steps"}
+"""Where steps have other steps; there may be jumps among those that are not told."""
 _HUB, _DEEPEST = "unreadable-hub", 40
 
 
@@ -35,7 +38,7 @@ class Salvage:
     ids: list[str] = field(default_factory=list)
     """Ids of unreadable steps."""
     jumps: bool = False
-    """Whether an unreadable step may have been a jump."""
+    """Whether an unreadable step, or one that is lost inside it, may have been a jump."""
     _count: int = 0
 
     @classmethod
@@ -119,17 +122,10 @@ class Salvage:
         paths = [_path(0, [])]
         for at, (keys, steps) in enumerate(inner, 1):
             paths.append(_path(at, self._list(steps, f"{here}.paths[{at}].steps", there + _text(keys), depth + 1)))
-        if _may_jump(raw):
+        if _may_jump(raw, [steps for _, steps in inner]):
             self.jumps = True
             paths.append(_path(len(paths), [{"id": f"{_HUB}-from-{len(self.ids)}", "type": "goto", "goto": _HUB}]))
         return {"id": name, "type": "wait_for", "paths": paths}
-
-
-def _may_jump(raw: dict[str, Any]) -> bool:
-    kind = raw.get("type")
-    if kind == "wait":
-        return "if_past" in raw
-    return not isinstance(kind, str) or kind not in _NEVER_JUMPS
 
 
 def _path(at: int, steps: list[Any]) -> dict[str, Any]:
@@ -162,6 +158,24 @@ def _lists_in(value: Any, keys: tuple[str | int, ...] = ()) -> Iterator[tuple[tu
 
 def _like_a_step(value: object) -> bool:
     return isinstance(value, dict) and "id" in value and "type" in value
+
+
+def _may_jump(raw: dict[str, Any], seen: list[list[Any]]) -> bool:
+    """Whether the step may lead elsewhere, by itself or by a step that is in none of the lists that were seen."""
+    kind = raw.get("type")
+    if kind == "wait":
+        return "if_past" in raw
+    if not isinstance(kind, str) or kind not in _NEVER_JUMPS:
+        return True
+    holds = _HOLDS.get(kind)
+    return (holds is not None and not isinstance(raw.get(holds), list)) or _goes(raw, seen)
+
+
+def _goes(part: object, seen: list[list[Any]]) -> bool:
+    """Whether there is a jump in a part of the definition, the lists that were seen left out."""
+    if isinstance(part, list):
+        return not any(part is steps for steps in seen) and any(_goes(each, seen) for each in part)
+    return isinstance(part, dict) and ("goto" in part or any(_goes(each, seen) for each in part.values()))
 
 
 def _readable(raw: dict[str, Any], slots: list[tuple[str | int, ...]]) -> bool:

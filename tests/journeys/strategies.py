@@ -1,44 +1,19 @@
-"""Random journeys of every kind of step, entry and exit, from few names so that they meet, and what can come of a step."""
+"""Random journeys of every kind of step, entry and exit, from few names so that they meet."""
 
-from datetime import UTC, datetime
+from collections.abc import Collection
 from typing import Any
 
 from hypothesis import strategies as st
 
-from journeys.model import Branch, Call, GoTo, Repeat, Send, Split, StartJourney, Step, Wait, WaitFor
-from journeys.outcome import (
-    Chose,
-    Deferred,
-    Done,
-    Match,
-    Matched,
-    Outcome,
-    PastDue,
-    Sleep,
-    TimedOut,
-    Waiting,
-    Woke,
-)
 from tests.conditions.strategies import conditions, filters
 
-NOW = datetime(2026, 3, 1, tzinfo=UTC)
 Json = dict[str, Any]
 
 days = st.sampled_from(["PT0S", "PT1H", "P1D", "P1M", "P1Y2M3DT4H", "P8W"])
 clocks = st.sampled_from(["00:00", "02:30", "09:00", "23:59"])
-refs = st.sampled_from(
-    ["entry.properties.at", "event.properties.at", "profile.traits.dog.birthdate", "profile.computed.out", "results.s1.body.at"]
-)
-dates: st.SearchStrategy[Any] = st.sampled_from(["2026-05-01", "2026-05-01T09:00", "2026-05-02T09:00:00Z"]) | st.builds(
-    lambda ref, more: {"ref": ref, **more},
-    refs,
-    st.fixed_dictionaries({}, optional={"default": st.just({"after": "P30D"}), "yearly": st.booleans()}),
-)
+REFS = ("entry.properties.at", "event.properties.at", "profile.traits.dog.birthdate", "profile.computed.out")
+days_to_come = st.sampled_from(["2026-05-01", "2026-05-01T09:00", "2026-05-02T09:00:00Z"])
 windows = st.fixed_dictionaries({}, optional={"from": clocks, "to": clocks | st.just("24:00"), "days": st.just(["mon", "sat"])})
-values: st.SearchStrategy[Any] = st.none() | st.integers(0, 3) | st.just("{{ x }}") | refs.map(lambda ref: {"ref": ref})
-properties = st.dictionaries(st.sampled_from(["a", "b c"]), values, max_size=2)
-
-
 _schedules = st.builds(
     lambda rule, at: {"schedule": {"rrule": rule, "starts": "2026-01-01", "at": at}, "segment": "vip"},
     st.sampled_from(["FREQ=WEEKLY;BYDAY=TU", "FREQ=DAYLY", "FREQ=YEARLY;COUNT=1"]),
@@ -69,131 +44,170 @@ exits: st.SearchStrategy[Json] = st.one_of(
 )
 
 
-@st.composite
-def definitions(draw: st.DrawFn, *, framed: bool = True) -> Json:
-    """Journeys of every kind of step, gotos to anywhere included; `framed`: entry, exits and goal are drawn as well."""
-    names: list[str] = []
+SIMPLE = ("send", "wait", "random", "until", "update", "emit", "start", "exit", "goto")
+NESTING = ("wait_for", "branch", "split", "repeat", "repeat", "call")
 
-    def name() -> str:
-        names.append(f"s{len(names)}")
-        return names[-1]
 
-    def steps(depth: int) -> list[Json]:
-        return [step(depth) for _ in range(draw(st.integers(0 if depth else 1, 3)))]
+class Author:
+    """Draws the steps of one journey. This one's lead anywhere: to steps, messages and results that exist or do not."""
 
-    def some(**optional: st.SearchStrategy[Any]) -> Json:
-        return draw(st.fixed_dictionaries({}, optional=optional))
+    deepest = 3
+    most = 3
+    events: tuple[str, ...] = ("Order", "E0")
+    journeys: tuple[str, ...] = ("small", "other")
 
-    def target() -> str:
-        return f"s{draw(st.integers(0, 9))}"
+    def __init__(self, draw: st.DrawFn, without: Collection[str] = ()) -> None:
+        self.draw = draw
+        self.names: list[str] = []
+        self.drawn: dict[str, list[str]] = {}
+        """Kind to the ids of the steps so far."""
+        self._without = without
 
-    def way(at: int, depth: int) -> Json:
-        kinds: list[st.SearchStrategy[Json]] = [
+    def target(self, step: Json, field: str) -> None:
+        """Lets `step` go somewhere."""
+        step[field] = f"s{self.draw(st.integers(0, 9))}"
+
+    def message(self) -> str:
+        """The id of a step whose message is waited for."""
+        return f"s{self.draw(st.integers(0, 9))}"
+
+    def call(self) -> str:
+        """The id of a call whose response is referred to."""
+        return "s1"
+
+    def kinds(self, depth: int, *, last: bool) -> list[str]:
+        """What may come now; `last` in its list or not."""
+        known = (*SIMPLE, *NESTING) if depth < self.deepest else SIMPLE
+        return [kind for kind in known if kind not in self._without]
+
+    def some(self, **optional: st.SearchStrategy[Any]) -> Json:
+        return self.draw(st.fixed_dictionaries({}, optional=optional))
+
+    def reference(self) -> Json:
+        return {"ref": self.draw(st.sampled_from([*REFS, f"results.{self.call()}.body.at"]))}
+
+    def date(self) -> Any:
+        if self.draw(st.booleans()):
+            return self.draw(days_to_come)
+        return {**self.reference(), **self.some(default=st.just({"after": "P30D"}), yearly=st.booleans())}
+
+    def value(self) -> Any:
+        return self.reference() if self.draw(st.booleans()) else self.draw(st.none() | st.integers(0, 3) | st.just("{{ x }}"))
+
+    def properties(self) -> Json:
+        return {each: self.value() for each in self.draw(st.lists(st.sampled_from(["a", "b c"]), unique=True))}
+
+    def maybe(self, **fields: Any) -> Json:
+        """Some of the fields, each the answer of a function."""
+        return {name: make() for name, make in fields.items() if self.draw(st.booleans())}
+
+    def steps(self, depth: int, least: int = 0) -> list[Json]:
+        number = self.draw(st.integers(least, self.most))
+        return [self.step(depth, last=at == number - 1) for at in range(number)]
+
+    def way(self, at: int, depth: int) -> Json:
+        ways: list[st.SearchStrategy[Json]] = [
             st.just({"event": f"E{at}"}),
             filters.map(lambda where: {"event": "Order", "where": where}),
-            st.integers(0, 9).map(lambda step: {"message": f"s{step}", "status": "clicked"}),
+            st.just({"message": "", "status": "clicked"}),
             st.sampled_from([{"segment_entered": "vip"}, {"segment_left": "vip"}]),
             conditions.map(lambda found: {"if": found}),
         ]
-        return {"id": f"p{at}", **draw(st.one_of(kinds)), "steps": steps(depth)}
+        found = self.draw(st.one_of(ways))
+        if "message" in found:
+            found = {**found, "message": self.message()}
+        return {"id": f"p{at}", **found, "steps": self.steps(depth)}
 
-    def step(depth: int) -> Json:
-        simple = ["send", "wait", "random", "until", "update", "emit", "start", "exit", "goto"]
-        kind = draw(
-            st.sampled_from([*simple, "wait_for", "branch", "split", "repeat", "repeat", "call"] if depth < 3 else simple)
-        )
-        base: Json = {"id": name()}
+    def step(self, depth: int, *, last: bool) -> Json:
+        kind = self.draw(st.sampled_from(self.kinds(depth, last=last)))
+        name = f"s{len(self.names)}"
+        self.names.append(name)
+        found = self._simple(kind) if kind in SIMPLE else self._nesting(kind, depth + 1)
+        found["id"] = name
+        self.drawn.setdefault(kind, []).append(name)
+        return found
+
+    def _simple(self, kind: str) -> Json:
         match kind:
             case "send":
-                fallback = st.just({"unless": "delivered", "within": "PT1H"})
-                channels = draw(st.sampled_from([["email"], ["whatsapp", "sms"]]))
-                more = some(valid_until=dates, purpose=st.just("transactional"), fallback=fallback)
-                return {**base, "type": "send", "template": "hello", "channels": channels, **more}
+                fallback = {} if "fallback" in self._without else {"fallback": {"unless": "delivered", "within": "PT1H"}}
+                channels = self.draw(st.sampled_from([["email"], ["whatsapp", "sms"]]))
+                more = self.maybe(valid_until=self.date) | self.some(purpose=st.just("transactional"))
+                more |= fallback if self.draw(st.booleans()) else {}
+                return {"type": "send", "template": "hello", "channels": channels, **more}
             case "wait":
-                return {**base, "type": "wait", "for": draw(days), **some(at=clocks, window=windows, late_by=days)}
+                return {"type": "wait", "for": self.draw(days), **self.some(at=clocks, window=windows, late_by=days)}
             case "random":
-                return {**base, "type": "wait", "between": ["PT1H", draw(st.sampled_from(["PT1H", "P1D", "P1M"]))]}
+                return {"type": "wait", "between": ["PT1H", self.draw(st.sampled_from(["PT1H", "P1D", "P1M"]))]}
             case "until":
-                policy = draw(st.sampled_from(["continue", "exit", {"goto": target()}]))
-                more = some(offset=days | st.just("-P1D"), at=clocks, window=windows)
-                return {**base, "type": "wait", "until": draw(dates), "if_past": policy, **more}
+                more = self.some(offset=days | st.just("-P1D"), at=clocks, window=windows)
+                policy: Any = self.draw(st.sampled_from(["continue", "exit", "goto"]))
+                if policy == "goto":
+                    policy = {}
+                    self.target(policy, "goto")
+                return {"type": "wait", "until": self.date(), "if_past": policy, **more}
             case "update":
-                return {**base, "type": "update_profile", "set": {"x": draw(values)}}
+                return {"type": "update_profile", "set": {"x": self.value()}}
             case "emit":
                 return {
-                    **base,
                     "type": "emit_event",
-                    "event": draw(st.sampled_from(["Order", "E0"])),
-                    **some(properties=properties),
+                    "event": self.draw(st.sampled_from(self.events)),
+                    **self.maybe(properties=self.properties),
                 }
             case "start":
-                journey = draw(st.sampled_from(["small", "other"]))
-                return {**base, "type": "start_journey", "journey": journey, **some(wait=st.booleans(), properties=properties)}
+                journey = self.draw(st.sampled_from(self.journeys))
+                more = self.some(wait=st.booleans()) | self.maybe(properties=self.properties)
+                return {"type": "start_journey", "journey": journey, **more}
             case "exit":
-                return {**base, "type": "exit", **some(reason=st.just("enough"))}
-            case "goto":
-                return {**base, "type": "goto", "goto": target()}
+                return {"type": "exit", **self.some(reason=st.just("enough"))}
+            case _:
+                jump: Json = {"type": "goto"}
+                self.target(jump, "goto")
+                return jump
+
+    def _nesting(self, kind: str, depth: int) -> Json:
+        match kind:
             case "wait_for":
-                paths = [way(at, depth + 1) for at in range(draw(st.integers(1, 3)))]
-                ends = draw(st.sampled_from([{"after": "P1D"}, {"after": "PT0S"}, {"until": draw(dates), "offset": "PT3H"}]))
-                timeout = {"timeout": {**ends, "steps": steps(depth + 1)}} if draw(st.booleans()) else {}
-                return {**base, "type": "wait_for", "paths": paths, **timeout, **some(since=st.sampled_from(["entry", "step"]))}
+                paths = [self.way(at, depth) for at in range(self.draw(st.integers(1, 3)))]
+                found = {"type": "wait_for", "paths": paths, **self.some(since=st.sampled_from(["entry", "step"]))}
+                if self.draw(st.booleans()):
+                    ends = self.draw(st.sampled_from([{"after": "P1D"}, {"after": "PT0S"}, {"offset": "PT3H"}]))
+                    until = {"until": self.date()} if "offset" in ends else {}
+                    found["timeout"] = {**ends, **until, "steps": self.steps(depth)}
+                return found
             case "branch":
-                choices = [
-                    {"id": f"p{at}", "if": draw(conditions), "steps": steps(depth + 1)} for at in range(draw(st.integers(1, 2)))
-                ]
-                return {**base, "type": "branch", "paths": choices, "otherwise": steps(depth + 1)}
+                choices = range(self.draw(st.integers(1, 2)))
+                paths = [{"id": f"p{at}", "if": self.draw(conditions), "steps": self.steps(depth)} for at in choices]
+                return {"type": "branch", "paths": paths, "otherwise": self.steps(depth)}
             case "split":
-                shares = [{"id": f"w{at}", "weight": 50, "steps": steps(depth + 1)} for at in range(2)]
-                return {**base, "type": "split", "paths": shares, **some(experiment=st.just("price"))}
+                shares = [{"id": f"w{at}", "weight": 50, "steps": self.steps(depth)} for at in range(2)]
+                return {"type": "split", "paths": shares, **self.some(experiment=st.just("price"))}
             case "call":
-                more = some(
+                more = self.some(
                     method=st.sampled_from(["GET", "POST"]),
                     headers=st.just({"X-Key": "{{ secrets.KEY }}"}),
-                    body=values | properties,
                     timeout=st.just("PT5S"),
                     retry=st.just({"attempts": 2}),
                 )
-                return {**base, "type": "call", "url": "https://x.example", **more, "on_failure": steps(depth + 1)}
+                body = self.maybe(body=lambda: self.value() if self.draw(st.booleans()) else self.properties())
+                return {"type": "call", "url": "https://x.example", **more, **body, "on_failure": self.steps(depth)}
             case _:
-                until = {"until": draw(conditions)} if draw(st.booleans()) else {}
-                body = steps(depth + 1) or [{"id": name(), "type": "wait", "for": "P1D"}]
-                return {**base, "type": "repeat", "max": draw(st.integers(1, 3)), **until, "steps": body}
-
-    frame: Json = {"key": "small", "name": "Small", "purpose": "marketing", "entry": {"event": "Order"}}
-    if framed:
-        goal = st.sampled_from([{"event": "Paid"}, {"event": "Paid", "within": "P14D", "on_reached": "exit"}])
-        more = some(exit_when=st.lists(exits, max_size=2), goal=goal, zone=st.sampled_from(["Europe/Berlin", "Mars/Olympus"]))
-        frame |= {"entry": draw(entries), **more}
-    return {**frame, "steps": steps(0)}
+                until = {"until": self.draw(conditions)} if self.draw(st.booleans()) else {}
+                return {"type": "repeat", "max": self.draw(st.integers(1, 3)), **until, "steps": self.steps(depth, least=1)}
 
 
-def outcomes(step: Step) -> st.SearchStrategy[Outcome]:
-    """What can come of a step."""
-    patience: list[Outcome] = [Deferred(wake_at=NOW)]
-    match step:
-        case Wait():
-            past = PastDue(action="continue" if step.if_past == "continue" else "exit")
-            if isinstance(step.if_past, GoTo):
-                past = PastDue(action="goto", target=step.if_past.goto)
-            return st.sampled_from([Done(), Woke(), Sleep(wake_at=NOW), past, *patience])
-        case WaitFor():
-            found: list[Outcome] = [Matched(path=path.id, event_id="e") for path in step.paths]
-            found += [Waiting(), Waiting(matched=Match(path=step.paths[0].id, event_id="e")), *patience]
-            return st.sampled_from(found + ([TimedOut(), Done()] if step.timeout else []))
-        case Branch():
-            ways = [*(path.id for path in step.paths), "otherwise"]
-            return st.sampled_from([*(Chose(path=path_id) for path_id in ways), *patience])
-        case Split():
-            return st.sampled_from([*(Chose(path=path.id) for path in step.paths), *patience])
-        case Repeat():
-            return st.sampled_from([Chose(path="again"), Chose(path="done"), *patience])
-        case Call():
-            ends = [Waiting(), Waiting(matched=Match(path="ok", event_id="c")), Woke()]
-            return st.sampled_from([*ends, Matched(path="ok", event_id="c"), Matched(path="failed", event_id="c"), *patience])
-        case StartJourney(wait=True):
-            return st.sampled_from([Waiting(), Matched(path="ended", event_id="j"), Done(), Woke(), *patience])
-        case Send():
-            return st.sampled_from([Done(), Woke(), *patience])
-        case _:
-            return st.sampled_from([Done(), *patience])
+def frames(draw: st.DrawFn) -> Json:
+    """Entry, exits, goal and zone."""
+    goal = st.sampled_from([{"event": "Paid"}, {"event": "Paid", "within": "P14D", "on_reached": "exit"}])
+    zone = st.sampled_from(["Europe/Berlin", "Mars/Olympus"])
+    more = st.fixed_dictionaries({}, optional={"exit_when": st.lists(exits, max_size=2), "goal": goal, "zone": zone})
+    return {"entry": draw(entries), **draw(more)}
+
+
+HEAD: Json = {"key": "small", "name": "Small", "purpose": "marketing", "entry": {"event": "Order"}}
+
+
+@st.composite
+def definitions(draw: st.DrawFn) -> Json:
+    """Small journeys of everything that the parser reads, gotos to anywhere included; few of them may be published."""
+    return {**HEAD, **frames(draw), "steps": Author(draw).steps(0, least=1)}

@@ -6,24 +6,19 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from journeys import Cursor, Finish, Journey, Perform, advance, check, parse_journey, plan, resume, start
+from journeys import Cursor, Finish, Journey, Perform, advance, parse_journey, plan, resume, start
 from journeys.flow import reachable
 from journeys.model import Wait, WaitFor
 from journeys.outcome import Chose, Ended, Moved, Outcome, TimedOut, Woke
 from journeys.resting import Rest, ways
-from tests.journeys.strategies import NOW, definitions, outcomes
-
-
-def sound(definition: dict[str, Any]) -> bool:
-    """Whether it may be published, once the services carry everything out."""
-    found = check(parse_journey(definition))
-    return not any(problem.severity == "error" and not problem.message.endswith(" yet") for problem in found)
+from tests.journeys.outcomes import NOW, outcomes
+from tests.journeys.sound import sound_definitions
 
 
 class Enrolment(RuleBasedStateMachine):
     """What a person lives through in one journey."""
 
-    @initialize(definition=definitions(framed=False).filter(sound))
+    @initialize(definition=sound_definitions())
     def enter(self, definition: dict[str, Any]) -> None:
         self.journey: Journey = parse_journey(definition)
         self.cursor = start(self.journey)
@@ -140,5 +135,5 @@ TestEnrolment.settings = settings(
     max_examples=80,
     stateful_step_count=30,
     deadline=None,
-    suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.data_too_large, HealthCheck.too_slow],
 )
