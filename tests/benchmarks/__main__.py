@@ -1,8 +1,13 @@
-"""`make bench`: every measurement in one run, as a table and as `bench.json` (name → value, unit, baseline, ratio)."""
+"""`make bench`: every measurement in one run, as a table and as `bench.json`; fails where one misses its limit.
 
+`python -m tests.benchmarks --only NAME` runs one part; `--help` names them.
+"""
+
+import argparse
 import asyncio
 import statistics
 import sys
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,10 +17,10 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.local.postgres import EmbeddedPostgres
-from tests.benchmarks import cohorts, ingestion, language, simulation
+from tests.benchmarks import cohorts, core, ingestion, language, simulation
 from tests.benchmarks.baseline import Baseline
 from tests.benchmarks.journeys import Bench, percentile
-from tests.benchmarks.result import Result
+from tests.benchmarks.result import Limit, Result, against, shown
 
 JOURNEYS = 300
 ROUNDS = 3
@@ -24,22 +29,14 @@ PER_SECOND = 5.0
 WAITING = 1000
 
 
-async def main() -> list[Result]:
-    """Runs everything; minutes."""
-    return [
-        simulation.measure(),
-        await _ingestion(),
-        *await _journeys(),
-        *await _with_callbacks(),
-        *await cohorts.measure(),
-        *await language.measure(),
-    ]
+async def _pure() -> list[Result]:
+    return [*simulation.measure(), *core.measure()]
 
 
-async def _ingestion() -> Result:
+async def _ingestion() -> list[Result]:
     with TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder)) as server:
         server.create_databases(["bench"])
-        return await ingestion.measure(server.url("bench"))
+        return [await ingestion.measure(server.url("bench"))]
 
 
 async def _journeys() -> list[Result]:
@@ -55,57 +52,86 @@ async def _journeys() -> list[Result]:
         waiting = await bench.waiting(WAITING)
         by_process = ", ".join(f"{name} {seconds / JOURNEYS * 1000:.1f}" for name, seconds in sorted(reis.cpu_by_process.items()))
         results = [
-            _against(
-                "CPU per journey R", reis.cpu_per_journey, "s", plain.cpu_per_journey, f"at most 3.5; ms by process: {by_process}"
+            against(
+                "CPU per journey R",
+                reis.cpu_per_journey,
+                "s",
+                plain.cpu_per_journey,
+                f"ms by process: {by_process}",
+                Limit(3.5),
             ),
-            _against("journeys R", reis.journeys_per_second, "journeys/s", plain.journeys_per_second, f"{JOURNEYS} at once"),
-            _against("history events of R", reis.history_events, "events", plain.history_events, "at most 26 events"),
-            _shown("event to message, p50", percentile(latencies, 0.5) * 1000, "ms", f"{PER_SECOND:g} journeys a second"),
-            _shown("event to message, p99", percentile(latencies, 0.99) * 1000, "ms", f"{PER_SECOND:g} journeys a second"),
-            _shown("waiting enrolment, services' databases", waiting.services, "bytes", f"{WAITING} waiting, indexes included"),
-            _shown("waiting enrolment, Temporal's database", waiting.temporal, "bytes", "SQLite of the dev server"),
+            against("journeys R", reis.journeys_per_second, "journeys/s", plain.journeys_per_second, f"{JOURNEYS} at once"),
+            against("history events of R", reis.history_events, "events", plain.history_events, "", Limit(26, of="value")),
+            shown("event to message, p50", percentile(latencies, 0.5) * 1000, "ms", f"{PER_SECOND:g} journeys a second"),
+            shown("event to message, p99", percentile(latencies, 0.99) * 1000, "ms", f"{PER_SECOND:g} journeys a second"),
+            shown("waiting enrolment, services' databases", waiting.services, "bytes", f"{WAITING} waiting, indexes included"),
+            shown("waiting enrolment, Temporal's database", waiting.temporal, "bytes", "SQLite of the dev server"),
         ]
-        results += [_shown(f"memory, {name}", used / 2**20, "MiB", "unique set size") for name, used in bench.memory().items()]
+        results += [shown(f"memory, {name}", used / 2**20, "MiB", "unique set size") for name, used in bench.memory().items()]
     return results
 
 
-async def _with_callbacks() -> list[Result]:
+async def _callbacks() -> list[Result]:
     async with Bench(callbacks=True) as bench:
         await bench.round(JOURNEYS // 5)
         async with Baseline(bench.system.env["TEMPORAL_ADDRESS"], pids=[bench.system.pid("temporal")]) as bare:
             await bare.round(JOURNEYS // 5)
             reis, plain = await bench.round(JOURNEYS), await bare.round(JOURNEYS)
-    return [
-        _against(
-            "CPU per journey R, callbacks on",
-            reis.cpu_per_journey,
-            "s",
-            plain.cpu_per_journey,
-            "two status callbacks a message",
-        )
-    ]
+    note = "two status callbacks a message"
+    return [against("CPU per journey R, callbacks on", reis.cpu_per_journey, "s", plain.cpu_per_journey, note)]
 
 
-def _against(name: str, value: float, unit: str, baseline: float, note: str) -> Result:
-    return Result(name, value, unit, baseline, value / baseline, note)
+PARTS: Mapping[str, Callable[[], Awaitable[list[Result]]]] = {
+    "pure": _pure,
+    "ingestion": _ingestion,
+    "journeys": _journeys,
+    "callbacks": _callbacks,
+    "cohorts": cohorts.measure,
+    "language": language.measure,
+}
 
 
-def _shown(name: str, value: float, unit: str, note: str) -> Result:
-    return Result(name, value, unit, None, None, note)
+async def measure(parts: list[str]) -> list[Result]:
+    """Runs these parts, or everything; minutes."""
+    return [result for name in parts or PARTS for result in await PARTS[name]()]
 
 
 def _table(results: list[Result]) -> Table:
-    table = Table("measurement", "value", "unit", "baseline", "ratio", "note")
+    table = Table("measurement", "value", "unit", "baseline", "ratio", "limit", "", "note")
     for each in results:
         baseline = "" if each.baseline is None else f"{each.baseline:.4g}"
         ratio = "" if each.ratio is None else f"{each.ratio:.2f}"
-        table.add_row(each.name, f"{each.value:.4g}", each.unit, baseline, ratio, each.note)
+        holds = {None: "", True: "holds", False: "MISSED"}[each.holds]
+        table.add_row(each.name, f"{each.value:.4g}", each.unit, baseline, ratio, str(each.limit or ""), holds, each.note)
     return table
 
 
+def as_json(each: Result) -> dict[str, float | str | bool | None]:
+    """A row of `bench.json`."""
+    return {
+        "value": each.value,
+        "unit": each.unit,
+        "baseline": each.baseline,
+        "ratio": each.ratio,
+        "limit": None if each.limit is None else str(each.limit),
+        "holds": each.holds,
+    }
+
+
+def report(results: list[Result], to: Path) -> int:
+    """Prints the table, writes the file; answers the exit status."""
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 220).print(_table(results))
+    to.write_bytes(orjson.dumps({each.name: as_json(each) for each in results}, option=orjson.OPT_INDENT_2))
+    missed = [each.name for each in results if each.holds is False]
+    if missed:
+        print(f"limits missed: {', '.join(missed)}", file=sys.stderr)
+    return 1 if missed else 0
+
+
 if __name__ == "__main__":
+    arguments = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Measures; fails where a limit is missed.")
+    arguments.add_argument("--only", action="append", default=[], choices=list(PARTS), help="this part; may be given again")
+    chosen: list[str] = arguments.parse_args().only
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        found = runner.run(main())
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else 200).print(_table(found))
-    rows = {each.name: {"value": each.value, "unit": each.unit, "baseline": each.baseline, "ratio": each.ratio} for each in found}
-    Path("bench.json").write_bytes(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
+        found = runner.run(measure(chosen))
+    sys.exit(report(found, Path("bench.json")))

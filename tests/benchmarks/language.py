@@ -1,23 +1,22 @@
-"""What the interpreter costs: `plan` and `advance` per step, validation, and workflow tasks against a workflow written by hand.
+"""What the interpreter costs in workflow tasks, against a workflow written by hand.
 
-`python -m tests.benchmarks.language` runs only this. Activities answer at once from memory, in the same process: what differs
+The same ten steps are walked in definitions of ten and of many more; all that differs is what lies on a path not taken.
+Activities answer at once from memory, in the same process: what differs
 between the two workflows is the interpreter and what it sends.
 """
 
+from __future__ import annotations
+
 import asyncio
-import json
 import statistics
-import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
 from uuid import uuid4
 
-import uvloop
 from pydantic import JsonValue
 from temporalio import activity, workflow
 from temporalio.client import Client
@@ -27,19 +26,23 @@ from activities.enrolments import EnrolmentActivities
 from contracts.journeys import WORKFLOW, EnrolmentInput, FinishItem, StepItem
 from infra.local.ports import any_free
 from infra.local.temporal import TemporalServer
-from journeys import Catalog, Journey, check, parse_journey
-from journeys.engine import Perform, advance, plan, start
-from journeys.outcome import Done, Outcome
+from journeys.outcome import Chose, Done, Outcome
 from tests.benchmarks import history
-from tests.benchmarks.result import Result
+from tests.benchmarks.result import Limit, Result, against
 from workflows.converter import data_converter
 from workflows.definitions import Definitions
 from workflows.enrolment import EnrolmentWorkflow
 
 SIZES = (10, 50, 200)
-STEPS_IN_ALL = 400
-"""Executed per measurement, whatever the size."""
+WALKED = 10
+"""Steps that everybody walks, whatever the size of the definition."""
+WORKFLOWS = 40
+"""In one measurement."""
+LENGTHS = (10, 50)
+"""Walked steps of the two histories whose difference is what a step adds."""
 ROUNDS = 3
+GROWTH = 1.3
+"""What a definition twenty times as large may cost, beyond which it is no noise."""
 AT_ONCE = 5
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -62,127 +65,91 @@ class BareSteps:
 
 
 class Instant(EnrolmentActivities):
-    """Decides every step at once."""
+    """Decides every step at once; nobody takes a path but `otherwise`."""
 
     def __init__(self) -> None:
         """Needs no service."""
 
     @activity.defn(name="perform_step")
     async def perform_step(self, item: StepItem) -> Outcome:
-        return Done()
+        return Chose(path="otherwise") if item.step == FORK else Done()
 
     @activity.defn(name="finish_enrolment")
     async def finish_enrolment(self, item: FinishItem) -> None:
         """Nothing is kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """CPU seconds per executed step of worker and starter (this process), and the size of one history."""
-
-    cpu_per_step: float
-    history_bytes: int
+FORK = "fork"
 
 
-def definition(steps: int) -> dict[str, JsonValue]:
+def straight(steps: int) -> dict[str, JsonValue]:
     """A journey of that many sends."""
     return {
         "key": f"long-{steps}",
         "name": "Long",
         "purpose": "transactional",
         "entry": {"api": True},
-        "steps": [{"id": f"s{number}", "type": "send", "template": "t", "channels": ["email"]} for number in range(steps)],
+        "steps": [_send(f"s{number}") for number in range(steps)],
     }
 
 
-def mixed(steps: int) -> dict[str, JsonValue]:
-    """A journey of that many steps (a multiple of five): sends, waits, waits for events, branches with a send inside."""
-    listed: list[JsonValue] = []
-    for number in range(0, steps, 5):
-        listed += [
-            {"id": f"a{number}", "type": "send", "template": "t", "channels": ["email"]},
-            {"id": f"b{number}", "type": "wait", "for": "P1D", "window": {"from": "09:00", "to": "18:00"}},
-            {
-                "id": f"c{number}",
-                "type": "wait_for",
-                "paths": [{"id": "bought", "event": "Order Completed", "where": {"property": "total", "gt": 10}}],
-                "timeout": {"after": "P7D"},
-            },
-            {
-                "id": f"d{number}",
-                "type": "branch",
-                "paths": [
-                    {
-                        "id": "yes",
-                        "if": {"trait": "plan", "eq": "gold"},
-                        "steps": [{"id": f"e{number}", "type": "send", "template": "t", "channels": ["email"]}],
-                    }
-                ],
-                "otherwise": [],
-            },
-        ]
-    return {**definition(0), "key": "mixed", "steps": listed}
+def forked(size: int) -> dict[str, JsonValue]:
+    """A journey of `size` steps, of which `WALKED` are walked: a branch, and sends behind it."""
+    aside: list[JsonValue] = [_send(f"aside{number}") for number in range(size - WALKED)]
+    fork: dict[str, JsonValue] = {
+        "id": FORK,
+        "type": "branch",
+        "paths": [{"id": "aside", "if": {"trait": "plan", "eq": "gold"}, "steps": aside}],
+        "otherwise": [],
+    }
+    sends: list[JsonValue] = [_send(f"s{number}") for number in range(WALKED - 1)]
+    return {**straight(0), "key": f"forked-{size}", "steps": [fork, *sends]}
 
 
-def core() -> list[Result]:
-    """The pure parts, in this process."""
-    text = json.dumps(mixed(200))
-    parsing = _timed(lambda: parse_journey(json.loads(text)))
-    catalog = Catalog(templates=frozenset({"t"}), segments=frozenset(), journeys=frozenset())
-    validating = _timed(lambda: check(parse_journey(json.loads(text)), catalog))
-    journey = parse_journey(definition(200))
-    walking = _timed(lambda: _walk(journey)) / 200
-    return [
-        Result("plan and advance, per step", walking * 1e6, "µs", None, None, "200 sends in a row, median"),
-        Result(
-            "validation of a 200-step journey",
-            validating * 1000,
-            "ms",
-            parsing * 1000,
-            validating / parsing,
-            "baseline: json.loads and the models alone",
-        ),
-    ]
-
-
-def _walk(journey: Journey) -> None:
-    cursor = start(journey)
-    while isinstance(plan(journey, cursor), Perform):
-        cursor = advance(journey, cursor, Done(), NOW)
+def _send(step_id: str) -> dict[str, JsonValue]:
+    return {"id": step_id, "type": "send", "template": "t", "channels": ["email"]}
 
 
 async def measure() -> list[Result]:
-    """Everything of this module; below a minute."""
-    results = core()
+    """Everything of this module."""
     with TemporaryDirectory() as folder:
         server = TemporalServer(Path(folder), port=any_free(), durable=False)
         await asyncio.to_thread(server.start)
-        reis: dict[int, Cost] = {}
-        bare: dict[int, Cost] = {}
         try:
             async with _Both(server.address) as both:
-                await both.reis(10)
-                await both.bare(10)
-                for size in SIZES:
-                    pairs = [(await both.reis(size), await both.bare(size)) for _ in range(ROUNDS)]
-                    ratio = statistics.median(one.cpu_per_step / other.cpu_per_step for one, other in pairs)
-                    reis[size], bare[size] = min(pairs, key=lambda pair: abs(pair[0].cpu_per_step / pair[1].cpu_per_step - ratio))
-                    results.append(
-                        Result(
-                            f"workflow-task CPU per executed step, {size} steps",
-                            reis[size].cpu_per_step * 1e6,
-                            "µs",
-                            bare[size].cpu_per_step * 1e6,
-                            ratio,
-                            "worker and starter, no service behind; must not grow with the definition",
-                        )
-                    )
+                return [*await _tasks(both), await _history(both)]
         finally:
             await asyncio.to_thread(server.stop)
-    low, high = SIZES[0], SIZES[-1]
-    per_step, plain = ((found[high].history_bytes - found[low].history_bytes) / (high - low) for found in (reis, bare))
-    results.append(Result("history per step", per_step, "bytes", plain, per_step / plain, "what one more step adds"))
-    return results
+
+
+async def _tasks(both: _Both) -> list[Result]:
+    """CPU seconds of worker and starter (this process) per walked step; every round visits every size."""
+    await both.reis(SIZES[0], WORKFLOWS // 5)
+    await both.bare(WALKED, WORKFLOWS // 5)
+    pairs: dict[int, list[tuple[float, float]]] = {size: [] for size in SIZES}
+    for _ in range(ROUNDS):
+        for size in SIZES:
+            pairs[size].append((await both.reis(size, WORKFLOWS), await both.bare(WALKED, WORKFLOWS)))
+    found: list[Result] = []
+    ratios: list[float] = []
+    for size, costs in pairs.items():
+        ratio = statistics.median(reis / bare for reis, bare in costs)
+        reis, bare = min(costs, key=lambda pair: abs(pair[0] / pair[1] - ratio))
+        name = f"workflow-task CPU per step, definition of {size} steps"
+        note = f"{WALKED} steps walked, {WORKFLOWS} workflows, no service behind"
+        found.append(against(name, reis * 1e6, "µs", bare * 1e6, note))
+        ratios.append(reis / bare)
+    note = f"{SIZES[-1]} steps against {SIZES[0]}, each as its ratio to the workflow by hand: must not grow"
+    found.append(against("workflow-task CPU, growth with the definition", ratios[-1], "", ratios[0], note, Limit(GROWTH)))
+    return found
+
+
+async def _history(both: _Both) -> Result:
+    few, many = LENGTHS
+    reis = [await both.history_bytes(WORKFLOW, both.straight(length)) for length in LENGTHS]
+    bare = [await both.history_bytes("BareSteps", length) for length in LENGTHS]
+    per_step, plain = ((sizes[1] - sizes[0]) / (many - few) for sizes in (reis, bare))
+    return against("history per step", per_step, "bytes", plain, "what one more step adds")
 
 
 class _Both:
@@ -194,7 +161,8 @@ class _Both:
         self._definitions = Definitions(_unreachable)
 
     async def __aenter__(self) -> Self:
-        self._hashes = {size: self._definitions.add(definition(size)) for size in SIZES}
+        self._forked = {size: self._definitions.add(forked(size)) for size in SIZES}
+        self._straight = {length: self._definitions.add(straight(length)) for length in LENGTHS}
         self._client = await Client.connect(self._address, data_converter=data_converter(self._definitions))
         instant = Instant()
         self._worker = Worker(
@@ -212,49 +180,44 @@ class _Both:
     async def __aexit__(self, *error: object) -> None:
         await self._worker.__aexit__(None, None, None)
 
-    async def reis(self, size: int) -> Cost:
-        given = EnrolmentInput(enrolment_id=uuid4(), journey=self._hashes[size])
-        return await self._run(size, WORKFLOW, given)
+    async def reis(self, size: int, workflows: int) -> float:
+        """CPU seconds per walked step in a definition of that size."""
+        return await self._cost(WORKFLOW, [_enrolment(self._forked[size]) for _ in range(workflows)])
 
-    async def bare(self, size: int) -> Cost:
-        return await self._run(size, "BareSteps", size)
+    async def bare(self, steps: int, workflows: int) -> float:
+        """The same by hand."""
+        return await self._cost("BareSteps", [steps] * workflows)
 
-    async def _run(self, size: int, name: str, given: object) -> Cost:
-        number = STEPS_IN_ALL // size
+    def straight(self, length: int) -> EnrolmentInput:
+        """Somebody who walks that many sends."""
+        return _enrolment(self._straight[length])
+
+    async def history_bytes(self, name: str, given: object) -> int:
+        """The size of one whole history."""
+        found = await history.history(self._client, await self._lived(name, given))
+        return sum(event.ByteSize() for event in found.events)
+
+    async def _cost(self, name: str, given: Sequence[object]) -> float:
         before = time.process_time()
-        ids = [f"{name}-{uuid4()}" for _ in range(number)]
-        waiting = iter(ids)
+        waiting = iter(given)
 
         async def lane() -> None:
             for each in waiting:
-                handle = await self._client.start_workflow(name, given, id=each, task_queue=self._queue, result_type=str)
-                assert await handle.result() == "completed"
+                await self._lived(name, each)
 
         await asyncio.gather(*(lane() for _ in range(AT_ONCE)))
-        spent = time.process_time() - before
-        found = await history.history(self._client, ids[0])
-        return Cost(spent / (number * size), sum(event.ByteSize() for event in found.events))
+        return (time.process_time() - before) / (len(given) * WALKED)
+
+    async def _lived(self, name: str, given: object) -> str:
+        workflow_id = f"{name}-{uuid4()}"
+        handle = await self._client.start_workflow(name, given, id=workflow_id, task_queue=self._queue, result_type=str)
+        assert await handle.result() == "completed"
+        return workflow_id
+
+
+def _enrolment(digest: str) -> EnrolmentInput:
+    return EnrolmentInput(enrolment_id=uuid4(), journey=digest)
 
 
 async def _unreachable(digest: str) -> bytes:
     raise AssertionError(f"definition {digest} was not added")
-
-
-def _timed(work: Callable[[], object]) -> float:
-    """Median CPU seconds of one call."""
-    taken: list[float] = []
-    for _ in range(15):
-        before = time.process_time()
-        work()
-        taken.append(time.process_time() - before)
-    return statistics.median(taken)
-
-
-def _show(results: Sequence[Result]) -> None:
-    for each in results:
-        against = "" if each.baseline is None else f" (baseline {each.baseline:.4g}, ratio {each.ratio:.2f})"
-        print(f"{each.name}: {each.value:.4g} {each.unit}{against}")
-
-
-if __name__ == "__main__":
-    _show(core() if sys.argv[1:] == ["core"] else uvloop.run(measure()))
