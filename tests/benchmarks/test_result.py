@@ -21,7 +21,7 @@ from tests.benchmarks.result import Limit, Result, against, shown
         (shown("memory", 100.0, "MiB", ""), None),
     ],
 )
-def test_a_limit_that_is_missed_fails_the_run(found: Result, holds: bool | None, tmp_path: Path) -> None:
+def test_a_limit_that_is_missed_fails_the_run(found: Result, *, holds: bool | None, tmp_path: Path) -> None:
     assert found.holds is holds
     assert report([found], tmp_path / "bench.json") == (holds is False)
     assert orjson.loads((tmp_path / "bench.json").read_bytes())[found.name]["holds"] is holds
