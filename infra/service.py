@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from contracts.feed import FeedPage
 from infra.auth import Caller, KeyRing, Scope, requires
+from infra.bodies import BodyLimit
 from infra.db import Database
 from infra.errors import Unavailable
 from infra.feed.outbox import Outbox
@@ -75,6 +76,7 @@ def create_service(
     for router in routers:
         app.include_router(router)
     answer_with_problems(app)
+    app.add_middleware(BodyLimit)
     return app
 
 

@@ -1,6 +1,7 @@
 """What every service answers: health, problem details, background work that comes back."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 import httpx
@@ -141,3 +142,19 @@ async def test_background_work_that_fails_is_started_again_and_ends_with_the_app
     async with app.router.lifespan_context(app):
         await came_back.wait()
     assert ended == ["job", "closed"]
+
+
+async def test_a_body_larger_than_any_endpoint_takes_is_refused_before_anybody_is_asked_for_a_key() -> None:
+    part, read = b" " * 2**20, 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal read
+        for _ in range(64):
+            read += 1
+            yield part
+
+    async with _client(_app()) as client:
+        declared = await client.post("/items", content=part * 17)
+        streamed = await client.post("/items", content=endless())
+    assert (declared.status_code, streamed.status_code, read) == (413, 413, 17)
+    assert declared.json()["errors"][0]["remedy"] == "send less at once"
