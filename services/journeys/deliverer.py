@@ -156,6 +156,9 @@ class Deliverer:
         return await self._signal(row)
 
     async def _start(self, row: Outgoing) -> None:
+        """An exit that is met already is known before the first step: nobody is written to whom it holds for."""
+        if row.payload.get("look_back"):
+            self.deliver(await self._look_back(row.enrolment_id, row.payload["look_back"]))
         with suppress(WorkflowAlreadyStartedError):
             await self._temporal.start_workflow(
                 WORKFLOW,
@@ -165,8 +168,6 @@ class Deliverer:
                 id_reuse_policy=_reuse(row),
                 rpc_timeout=timedelta(seconds=10),
             )
-        if row.payload.get("look_back"):
-            self.deliver(await self._look_back(row.enrolment_id, row.payload["look_back"]))
 
     async def _signal(self, row: Outgoing) -> bool:
         """Signals; False when the workflow does not run yet, so that the row is tried again.

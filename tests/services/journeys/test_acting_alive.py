@@ -1,11 +1,14 @@
 """Calls, events and awaited journeys from end to end: the running service, a worker, a real Temporal, a real web service."""
 
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from starlette.responses import Response
 
+from contracts.segments import MembershipChange
 from infra.local.temporal import TemporalServer
 from tests.services.journeys.living import Living, living
 from tests.services.journeys.partner import Partner, outbound, partner
@@ -72,3 +75,23 @@ async def test_a_call_that_fails_takes_the_way_for_that(system: Living) -> None:
         assert await system.ended(enrolment) == "sorry"
     ((error,),) = await system.rows("SELECT body->>'error' FROM result")
     assert error == "crm.test is not public: its address is 127.0.0.1"
+
+
+async def test_whom_an_exit_holds_for_already_gets_no_first_message(system: Living) -> None:
+    """Members enter a journey that members leave: nobody is written to before that is known."""
+    system.neighbours.segments = [{"key": "vip"}]
+    hello = {"id": "hello", "type": "send", "template": "hello", "channels": ["email"]}
+    await system.publish(HEAD | {"key": "outer", "exit_when": [{"segment_entered": "vip"}], "steps": [hello]})
+    people = [uuid4() for _ in range(20)]
+    system.neighbours.traits.update({each: {} for each in people})
+    long_ago = datetime.now(UTC) - timedelta(days=1)
+    for each in people:
+        system.neighbours.changes[each].append(MembershipChange(id=f"c-{each}", segment="vip", member=True, at=long_ago))
+    async with system.worker():
+        for each in people:
+            await system.journeys.request(
+                "POST", "/v1/journeys/outer/enrolments", {"profile_id": str(each), "idempotency_key": str(each)}
+            )
+        for (enrolment,) in await system.rows("SELECT id FROM enrolment"):
+            assert await system.ended(enrolment) == "exit: entered segment 'vip'"
+    assert system.neighbours.sent == []
