@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.local.postgres import EmbeddedPostgres
-from tests.benchmarks import cohorts, core, ingestion, language, simulation
+from tests.benchmarks import burst, cohorts, core, ingestion, language, simulation
 from tests.benchmarks.baseline import Baseline
 from tests.benchmarks.journeys import Bench, percentile
 from tests.benchmarks.result import Limit, Result, against, shown
@@ -87,6 +87,7 @@ PARTS: Mapping[str, Callable[[], Awaitable[list[Result]]]] = {
     "journeys": _journeys,
     "callbacks": _callbacks,
     "cohorts": cohorts.measure,
+    "burst": burst.measure,
     "language": language.measure,
 }
 
