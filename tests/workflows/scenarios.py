@@ -104,6 +104,7 @@ async def puppy(shell: Shell) -> Enrolled:
     """Two bags bought, one reminder, grown up in the fourth round."""
     shell.world.script["feeding"] = lambda item: Chose(path="done" if item.visit > 3 else "again")
     shell.world.script["bag-empty"] = lambda item: Waiting(wake_at=instant(SOON)) if item.visit == 2 else Waiting()
+    shell.world.script["pause"] = lambda _: Waiting(wake_at=instant(SOON))
     person = await shell.enrol(PUPPY)
     for visit in (1, 3):
         await _standing_at(shell, person, "bag-empty", visit)

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from contracts.journeys import CohortProgress, FinishItem, FinishItems, StepItem, StepItems
 from journeys import Journey, content_hash, parse_journey
-from journeys.model import Branch, Repeat, Split, Step, Wait, WaitFor
+from journeys.model import Branch, Repeat, Split, Wait, WaitFor
 from journeys.outcome import Chose, Deferred, Done, ServiceOutcome, Sleep, StepResults, Waiting
 from tests.workflows.crowds import Crowd
 
@@ -45,14 +45,14 @@ class World:
         self.failures = 0
         self.fetched: Counter[str] = Counter()
         self.crowds: dict[UUID, Crowd] = {}
-        self._steps: dict[str, Step] = {}
         self._kept: dict[Key, ServiceOutcome] = {}
         self._happened = asyncio.Condition()
-        for definition in self.definitions.values():
-            self._steps.update(parse_journey(definition).index.steps)
+        self._journeys: dict[str, Journey] = {}
 
     def journey(self, digest: str) -> Journey:
-        return parse_journey(self.definitions[digest])
+        if digest not in self._journeys:
+            self._journeys[digest] = parse_journey(self.definitions[digest])
+        return self._journeys[digest]
 
     def decided(self, enrolment: UUID) -> list[tuple[str, int]]:
         """The steps and visits that were decided for somebody, in order."""
@@ -81,7 +81,8 @@ class World:
         return outcome
 
     def _plain(self, item: StepItem) -> ServiceOutcome:
-        match step := self._steps[item.step]:
+        assert item.journey is not None
+        match step := self.journey(item.journey).index.steps[item.step]:
             case Wait():
                 return Sleep(wake_at=instant(SOON))
             case WaitFor():
