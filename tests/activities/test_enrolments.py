@@ -13,8 +13,9 @@ from activities.verdicts import SLOWLY, verdict
 from contracts.journeys import FinishItem, StepItem
 from infra.errors import Rejected, Unavailable
 from infra.http import ServiceClient
+from journeys import content_hash
 from journeys.outcome import Done, Ended
-from tests.workflows.journeys_under_test import ALL
+from tests.workflows.journeys_under_test import ALL, R
 from tests.workflows.scripted import World, serving
 
 
@@ -30,7 +31,7 @@ async def activities(world: World) -> AsyncIterator[EnrolmentActivities]:
 
 
 def _welcome() -> StepItem:
-    return StepItem(enrolment_id=uuid4(), step="welcome", visit=1)
+    return StepItem(enrolment_id=uuid4(), step="welcome", visit=1, journey=content_hash(R))
 
 
 async def test_steps_asked_for_at_the_same_time_travel_together(world: World, activities: EnrolmentActivities) -> None:

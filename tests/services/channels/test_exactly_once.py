@@ -46,7 +46,8 @@ async def test_a_dispatcher_killed_mid_way_loses_nothing_and_sends_nothing_twice
     first = await _spawn(world, f"http://127.0.0.1:{server.port}")
 
     async def under_way() -> bool:
-        return bool((await world.sandbox.get("/api/messages/count"))["total"] >= 40)
+        calling = await world.sql("SELECT count(*) FROM attempt WHERE state = 'calling'")
+        return bool(calling[0][0] and (await world.sandbox.get("/api/messages/count"))["total"] >= 40)
 
     await until(under_way, seconds=90)
     first.send_signal(signal.SIGKILL)

@@ -197,7 +197,8 @@ async def test_no_id_that_a_shop_has_chosen_goes_into_a_workflow_and_the_event_i
     assert isinstance(outcome, Waiting)
     assert outcome.matched is not None
     told = await service.rows("SELECT payload, request_id FROM outgoing WHERE kind = 'matched'")
-    assert "ada" not in f"{outcome!r} {told}"
+    assert chosen not in f"{outcome!r} {told}"
+    assert "@" not in f"{outcome!r} {told}"
     assert [row.payload["event_id"] for row in told] == [outcome.matched.event_id] * (not before)
     await service.perform(enrolment_id, "note", event_id=outcome.matched.event_id)
     await service.perform(enrolment_id, "note", 2, event_id=chosen)  # as those know it who were told of it by its own id
