@@ -232,8 +232,8 @@ SHOPS: Mapping[str, Shop] = {
         Shop("double-opt-in", 30, _none, _newsletter),
         Shop("win-back", 160, _none, _lapsing),
         Shop("birthday", 500, _birthday, _moving),
-        Shop("vip", 900, _none, _guest),
-        Shop("vip", 900, _none, _guest, name="vip, whom reception does not take", answer=404),
+        Shop("vip", 450, _none, _guest),
+        Shop("vip", 40, _none, _guest, name="vip, whom reception does not take", answer=404),
         Shop(
             "publisher",
             60,
