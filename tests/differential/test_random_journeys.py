@@ -15,7 +15,7 @@ from tests.differential.stage import Stage, stage
 from tests.differential.test_agreement import _arrives, _happens, _profile
 from tests.differential.traces import recorded, simulated
 
-JOURNEYS = 6
+JOURNEYS = 3
 
 
 @pytest.mark.parametrize("number", range(JOURNEYS))
