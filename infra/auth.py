@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from infra.errors import BadInput, Flaw, Refused
+from infra.errors import BadInput, Refused, setting_flaws
 
 
 class Scope(StrEnum):
@@ -72,16 +72,8 @@ class KeyRing:
         try:
             return cls(TypeAdapter(tuple[ApiKey, ...]).validate_json(text))
         except ValidationError as error:
-            flaws = [
-                Flaw(
-                    path="REIS_API_KEYS"
-                    + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"]),
-                    message=detail["msg"],
-                    remedy='write a list like [{"name": "shop", "sha256": "…", "scopes": ["track"]}]; `reis keys new` makes one',
-                )
-                for detail in error.errors()
-            ]
-            raise BadInput(flaws, "the setting REIS_API_KEYS") from error
+            remedy = 'write a list like [{"name": "shop", "sha256": "…", "scopes": ["track"]}]; `reis keys new` makes one'
+            raise BadInput(setting_flaws("REIS_API_KEYS", error, remedy), "the setting REIS_API_KEYS") from error
 
     def caller(self, key: str, scope: Scope) -> Caller:
         """The caller behind `key`. Raises `Refused`: 401 for an unknown key, 403 for one without `scope`."""

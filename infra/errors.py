@@ -14,7 +14,7 @@ ReisError
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 
 class Flaw(BaseModel):
@@ -26,6 +26,15 @@ class Flaw(BaseModel):
     message: str
     remedy: str = ""
     severity: str = "error"
+
+
+def setting_flaws(setting: str, error: ValidationError, remedy: str) -> list[Flaw]:
+    """What is wrong in a setting that holds JSON, each with its place inside it."""
+    places = ["".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in each["loc"]) for each in error.errors()]
+    return [
+        Flaw(path=f"{setting}{place}", message=each["msg"], remedy=remedy)
+        for place, each in zip(places, error.errors(), strict=True)
+    ]
 
 
 class ReisError(Exception):

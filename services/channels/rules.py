@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import TypeAdapter, ValidationError
 
-from infra.errors import BadInput, Flaw
+from infra.errors import BadInput, Flaw, setting_flaws
 from policy import FrequencyCap, QuietHours
 
 _CAPS: TypeAdapter[tuple[FrequencyCap, ...]] = TypeAdapter(tuple[FrequencyCap, ...])
@@ -28,13 +28,5 @@ def read_caps(text: str) -> tuple[FrequencyCap, ...]:
     try:
         return _CAPS.validate_json(text) if text.strip() else ()
     except ValidationError as error:
-        flaws = [
-            Flaw(
-                path="REIS_FREQUENCY_CAPS"
-                + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"]),
-                message=detail["msg"],
-                remedy='write a list like [{"at_most": 3, "per": "P7D", "purpose": "marketing"}], or nothing',
-            )
-            for detail in error.errors()
-        ]
-        raise BadInput(flaws, "the settings") from error
+        remedy = 'write a list like [{"at_most": 3, "per": "P7D", "purpose": "marketing"}], or nothing'
+        raise BadInput(setting_flaws("REIS_FREQUENCY_CAPS", error, remedy), "the settings") from error
