@@ -46,6 +46,8 @@ from services.journeys.steps.performing import Steps
 from services.journeys.steps.requests import Secrets
 from services.journeys.steps.results import Results
 from services.journeys.waits.deciding import WaitDecider
+from services.journeys.waits.first_look import FirstLook
+from services.journeys.waits.looking import Looker
 from services.journeys.waits.looking_back import CriteriaLookBack
 from services.journeys.waits.watching import Watcher
 from services.journeys.world import World
@@ -74,12 +76,9 @@ def create_app(
     outbound, secrets = outbound or Outbound(EgressTransport(Allowed())), secrets or Secrets({})
     versions = Versions(database, secrets=frozenset(secrets.values))
     world = World(profiles=profiles, segments=segments, channels=channels)
-    deliverer = Deliverer(
-        database=database,
-        temporal=temporal,
-        task_queue=task_queue,
-        look_back=CriteriaLookBack(database=database, world=world, clock=clock),
-    )
+    looker = Looker(database=database, versions=versions, world=world, clock=clock, workspace_zone=workspace_zone)
+    first_look = FirstLook(criteria=CriteriaLookBack(database=database, world=world, clock=clock), looker=looker)
+    deliverer = Deliverer(database=database, temporal=temporal, task_queue=task_queue, first_look=first_look)
     caller = Caller(database=database, outbound=outbound, secrets=secrets, clock=clock, deliver=deliverer.deliver)
     decider = Decider(
         world=world,
@@ -117,7 +116,9 @@ def create_app(
         versions=versions,
         world=world,
         asker=asker,
-        carrier=Carrier(database=database, versions=versions, steps=steps, clock=clock, deliver=deliverer.deliver),
+        carrier=Carrier(
+            database=database, versions=versions, steps=steps, first_look=first_look, clock=clock, deliver=deliverer.deliver
+        ),
         clock=clock,
         workspace_zone=workspace_zone,
         deliver=deliverer.deliver,
@@ -136,14 +137,7 @@ def create_app(
     )
     witnesses = Witnesses(profiles=profiles, segments=segments, channels=channels)
     explainer = Explainer(database=database, versions=versions, witnesses=witnesses)
-    watcher = Watcher(
-        database=database,
-        versions=versions,
-        world=world,
-        clock=clock,
-        workspace_zone=workspace_zone,
-        deliver=deliverer.deliver,
-    )
+    watcher = Watcher(database=database, looker=looker, clock=clock, deliver=deliverer.deliver)
     consumers = [
         FeedConsumer(
             feed="profiles",

@@ -35,7 +35,7 @@ from infra.db import Database
 from infra.errors import CallFailed
 from services.journeys import outgoing
 from services.journeys.outgoing import Outgoing
-from services.journeys.waits.looking_back import CriteriaLookBack
+from services.journeys.waits.first_look import FirstLook
 
 log = structlog.get_logger(__name__)
 
@@ -64,11 +64,11 @@ class Deliverer:
     either is harmless.
     """
 
-    def __init__(self, *, database: Database, temporal: Client, task_queue: str, look_back: CriteriaLookBack) -> None:
+    def __init__(self, *, database: Database, temporal: Client, task_queue: str, first_look: FirstLook) -> None:
         self._database = database
         self._temporal = temporal
         self._task_queue = task_queue
-        self._look_back = look_back
+        self._first_look = first_look
         self._queue: asyncio.Queue[Outgoing] = asyncio.Queue()
         self._in_hand: set[int] = set()
         self._identity = "reis-journeys"
@@ -151,14 +151,15 @@ class Deliverer:
             await self._start(row)
             return True
         if row.kind == "look_back":
-            self.deliver(await self._look_back(row.enrolment_id, row.payload.get("look_back")))
+            self.deliver(await self._first_look(row.enrolment_id, row.payload.get("look_back", True), exits=False))
             return True
         return await self._signal(row)
 
     async def _start(self, row: Outgoing) -> None:
         """An exit that is met already is known before the first step: nobody is written to whom it holds for."""
-        if row.payload.get("look_back"):
-            self.deliver(await self._look_back(row.enrolment_id, row.payload["look_back"]))
+        look_back, exits = row.payload.get("look_back"), bool(row.payload.get("exits"))
+        if look_back or exits:
+            self.deliver(await self._first_look(row.enrolment_id, look_back, exits=exits))
         with suppress(WorkflowAlreadyStartedError):
             await self._temporal.start_workflow(
                 WORKFLOW,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -12,7 +13,7 @@ from sqlalchemy import text
 from contracts.journeys import FinishItem, StepItem
 from infra.clock import Clock
 from infra.db import Database
-from infra.errors import Unavailable
+from infra.errors import CallFailed, Unavailable
 from journeys import Cursor, Journey, advance, plan, start
 from journeys.engine import Finish
 from journeys.errors import OutcomeMismatch, UnknownStep
@@ -21,6 +22,7 @@ from journeys.outcome import Deferred, Later, ServiceOutcome, Sleep, Waiting
 from services.journeys.lifecycle.versions import Versions
 from services.journeys.outgoing import Outgoing, write
 from services.journeys.steps.performing import Steps
+from services.journeys.waits.first_look import FirstLook
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +46,8 @@ class _Run:
     cursor: Cursor
     rests: bool = False
     failed: str | None = None
+    unseen: bool = False
+    """Whether nobody could say what ends this person before the first step."""
 
     @property
     def finished(self) -> str | None:
@@ -74,12 +78,14 @@ class Carrier:
         database: Database,
         versions: Versions,
         steps: Steps,
+        first_look: FirstLook,
         clock: Clock,
         deliver: Callable[[Sequence[Outgoing]], None],
     ) -> None:
         self._database = database
         self._versions = versions
         self._steps = steps
+        self._first_look = first_look
         self._clock = clock
         self._deliver = deliver
 
@@ -95,6 +101,7 @@ class Carrier:
             return 0
         journeys = {version: await self._versions.journey(version) for version in {row.version for row in rows}}
         runs = [_Run(row.id, journeys[row.version], row.version, start(journeys[row.version])) for row in rows]
+        await self._look_first(runs)
         await self._walk(runs)
         failed = [run for run in runs if run.failed is not None]
         if len(failed) == len(runs):
@@ -111,6 +118,18 @@ class Carrier:
         handed = await self._hand_over(left)
         await self._end_those_to_end([run.id for run in left if run.id not in handed])
         return len(runs)
+
+    async def _look_first(self, runs: Sequence[_Run]) -> None:
+        """Whoever a criterion ends is ended before the first step; who cannot be looked at yet does not go on."""
+        ruled = [run for run in runs if run.journey.exit_when or run.journey.goal]
+        looks = (self._first_look(run.id, look_back=True, exits=bool(run.journey.exit_when)) for run in ruled)
+        for run, told in zip(ruled, await asyncio.gather(*looks, return_exceptions=True), strict=True):
+            if isinstance(told, CallFailed):
+                run.rests, run.failed, run.unseen = True, str(told), True
+            elif isinstance(told, BaseException):
+                raise told
+            else:
+                self._deliver(told)
 
     async def _walk(self, runs: Sequence[_Run]) -> None:
         going = [run for run in runs if _goes_on(run)]
@@ -163,7 +182,8 @@ def _goes_on(run: _Run) -> bool:
 def _start(run: _Run) -> Outgoing:
     payload = {
         "version": run.version,
-        "look_back": bool(run.journey.exit_when or run.journey.goal),
+        "look_back": run.unseen,
+        "exits": run.unseen,
         "carried": {"cursor": run.cursor.model_dump(mode="json", exclude_defaults=True)},
     }
     return Outgoing(run.id, run.journey.key, "start", payload, str(run.id))

@@ -228,11 +228,16 @@ async def _enrol(session: AsyncSession, admitted: Sequence[_Admitted], entered: 
     entered.watched |= bool(watched)
     entered.enrolments += [each.id for each in admitted]
     entered.listeners += listeners
-    entered.outgoing += await write(session, [told for each in admitted if (told := _told(each)) is not None])
+    ruled = {watch.enrolment_id for watch in watched}
+    told = [row for each in admitted if (row := _told(each, exits=each.id in ruled)) is not None]
+    entered.outgoing += await write(session, told)
 
 
-def _told(admitted: _Admitted) -> Outgoing | None:
-    """Starts the workflow; somebody who is held is only looked back for, and somebody carried not yet."""
+def _told(admitted: _Admitted, *, exits: bool) -> Outgoing | None:
+    """Starts the workflow; somebody who is held is only looked back for, and somebody carried by their cohort.
+
+    `exits` says whether exit rules are to be looked at before the first step.
+    """
     entrant = admitted.entrant
     look_back: bool | str = entrant.look_back and bool(entrant.journey.exit_when or entrant.journey.goal)
     rules = entrant.journey.exit_when
@@ -242,7 +247,7 @@ def _told(admitted: _Admitted) -> Outgoing | None:
     if admitted.carried:
         return None
     if admitted.place.start_at is None:
-        payload = {"version": entrant.version, "look_back": look_back}
+        payload = {"version": entrant.version, "look_back": look_back, "exits": exits}
         return Outgoing(admitted.id, entrant.journey.key, "start", payload, str(admitted.id))
     payload = {"look_back": look_back}
     return Outgoing(admitted.id, entrant.journey.key, "look_back", payload, f"{admitted.id}:look_back") if look_back else None

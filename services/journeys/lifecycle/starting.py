@@ -12,7 +12,8 @@ from services.journeys.lifecycle.pacing import Pace
 from services.journeys.outgoing import Outgoing, write
 
 _DUE = text(
-    "SELECT e.id, e.journey, e.version FROM enrolment e JOIN journey j ON j.key = e.journey "
+    "SELECT e.id, e.journey, e.version, EXISTS (SELECT 1 FROM watch w WHERE w.enrolment_id = e.id AND w.kind = 'exit') AS exits "
+    "FROM enrolment e JOIN journey j ON j.key = e.journey "
     "WHERE e.start_at <= :now AND e.state = 'running' AND j.state IN ('published', 'draining') "
     "ORDER BY e.start_at, e.entered_at, e.id LIMIT :limit FOR UPDATE OF e SKIP LOCKED"
 )
@@ -37,8 +38,9 @@ class Starter:
             allowed = await self._pace.allowed(session)
             rows = (await session.execute(_DUE, due | {"limit": allowed})).all() if allowed else []
             await session.execute(_STARTED, {"ids": [row.id for row in rows]})
-            # Their criteria were looked back for when they entered, and have been listened for since.
-            payloads = [(row, {"version": row.version, "look_back": False}) for row in rows]
+            # Their criteria were looked back for when they entered, and have been listened for since; a condition may have come
+            # to hold just now.
+            payloads = [(row, {"version": row.version, "look_back": False, "exits": row.exits}) for row in rows]
             written = await write(
                 session, [Outgoing(row.id, row.journey, "start", payload, str(row.id)) for row, payload in payloads]
             )

@@ -103,7 +103,7 @@ class Mender:
     @staticmethod
     def _start(suspect: Suspect) -> dict[str, Any]:
         """From the beginning, or from where a migration or a person has put it last."""
-        start: dict[str, Any] = {"version": suspect.version, "look_back": False, "again": True}
+        start: dict[str, Any] = {"version": suspect.version, "look_back": False, "exits": True, "again": True}
         if suspect.moved is not None:
             moved = suspect.moved
             cursor = {

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -37,7 +39,19 @@ async def claim(session: AsyncSession, now: datetime) -> list[Due]:
         ),
         {"lease": _LEASE, "now": now, "most": _BATCH},
     )
-    ids = [row[0] for row in claimed.all()]
+    return await _due(session, [row[0] for row in claimed.all()])
+
+
+async def exits_of(session: AsyncSession, enrolments: Sequence[UUID], now: datetime) -> list[Due]:
+    """The exit rules of these enrolments that are due, whoever has leased them: looking twice at one comes to the same."""
+    rows = await session.execute(
+        text("SELECT id FROM watch WHERE enrolment_id = ANY(:ids) AND kind = 'exit' AND look_at <= :now"),
+        {"ids": list(enrolments), "now": now},
+    )
+    return await _due(session, [row[0] for row in rows.all()])
+
+
+async def _due(session: AsyncSession, ids: Sequence[int]) -> list[Due]:
     if not ids:
         return []
     rows = await session.execute(
@@ -48,7 +62,7 @@ async def claim(session: AsyncSession, now: datetime) -> list[Due]:
             "AND d.enrolment_id = w.enrolment_id AND d.step = w.step AND d.visit = w.visit "
             "AND d.kind IN ('sleep', 'waiting') WHERE w.id = ANY(:ids) ORDER BY w.id"
         ),
-        {"ids": ids},
+        {"ids": list(ids)},
     )
     due: list[Due] = []
     over: list[int] = []

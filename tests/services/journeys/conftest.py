@@ -29,6 +29,9 @@ from services.journeys.steps.performing import Steps
 from services.journeys.steps.requests import Secrets
 from services.journeys.steps.results import Results
 from services.journeys.waits.deciding import WaitDecider
+from services.journeys.waits.first_look import FirstLook
+from services.journeys.waits.looking import Looker
+from services.journeys.waits.looking_back import CriteriaLookBack
 from tests.services.journeys.neighbours import Neighbours
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -119,6 +122,25 @@ class Service:
         event = self.event(name, at=at, **properties)
         self.neighbours.track(profile_id, event)
         return await self.feed(self.item(profile_id, EVENT_TRACKED, event.model_dump(mode="json")))
+
+    def looker(self, clock: Clock | None = None) -> Looker:
+        """What looks at conditions and dates."""
+        world = self.neighbours.world()
+        return Looker(
+            database=self.database,
+            versions=self.versions,
+            world=world,
+            clock=clock or self.clock,
+            workspace_zone="Europe/Berlin",
+        )
+
+    @property
+    def look_back(self) -> CriteriaLookBack:
+        return CriteriaLookBack(database=self.database, world=self.neighbours.world(), clock=self.clock)
+
+    @property
+    def first_look(self) -> FirstLook:
+        return FirstLook(criteria=self.look_back, looker=self.looker())
 
     async def enter(self, **properties: object) -> tuple[UUID, UUID]:
         """A new person enters by the event `Signup`; answers profile and enrolment."""

@@ -35,7 +35,12 @@ class Crowd:
     def gatherer(self) -> Gatherer:
         each, world = self.service, self.service.neighbours.world()
         carrier = Carrier(
-            database=each.database, versions=each.versions, steps=each.steps, clock=each.clock, deliver=each.told.extend
+            database=each.database,
+            versions=each.versions,
+            steps=each.steps,
+            first_look=each.first_look,
+            clock=each.clock,
+            deliver=each.told.extend,
         )
         return Gatherer(
             database=each.database,

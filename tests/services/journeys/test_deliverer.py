@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -28,8 +27,8 @@ from contracts.journeys import (
 from services.journeys import outgoing
 from services.journeys.deliverer import MOST_IN_HAND, Deliverer, workflow_id
 from services.journeys.outgoing import Outgoing
-from services.journeys.waits.looking_back import CriteriaLookBack
 from tests.services.journeys.conftest import Service
+from tests.services.journeys.delivery import delivering, nothing_left
 
 
 @workflow.defn(name=WORKFLOW)
@@ -77,30 +76,12 @@ def interrupt(enrolment_id: UUID) -> Outgoing:
     return Outgoing(enrolment_id, "signup", "interrupt", body, "x:exit")
 
 
-@asynccontextmanager
-async def delivering(service: Service, client: Client, queue: str) -> AsyncIterator[Deliverer]:
-    look_back = CriteriaLookBack(database=service.database, world=service.neighbours.world(), clock=service.clock)
-    deliverer = Deliverer(database=service.database, temporal=client, task_queue=queue, look_back=look_back)
-    task = asyncio.create_task(deliverer.run())
-    try:
-        yield deliverer
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
 async def write(service: Service, *rows: Outgoing, leased: bool = True) -> list[Outgoing]:
     async with service.database.begin() as session:
         written = await outgoing.write(session, rows)
         if not leased:
             await session.execute(text("UPDATE outgoing SET leased_until = now()"))
     return written
-
-
-async def nothing_left(service: Service) -> None:
-    while (await service.rows("SELECT count(*) AS n FROM outgoing"))[0].n:
-        await asyncio.sleep(0.05)
 
 
 @pytest.fixture
@@ -152,8 +133,7 @@ async def test_rows_of_a_dead_process_ask_again_and_move_just_the_same(
 async def test_a_row_in_hand_is_not_taken_in_again_and_a_backlog_stays_in_the_database(
     service: Service, temporal_client: Client, queue: str
 ) -> None:
-    look_back = CriteriaLookBack(database=service.database, world=service.neighbours.world(), clock=service.clock)
-    deliverer = Deliverer(database=service.database, temporal=temporal_client, task_queue=queue, look_back=look_back)
+    deliverer = Deliverer(database=service.database, temporal=temporal_client, task_queue=queue, first_look=service.first_look)
     rows = [replace(start(uuid4()), id=number) for number in range(1, MOST_IN_HAND + 100)]
     deliverer.deliver(rows[:10])
     deliverer.deliver(rows[:10])

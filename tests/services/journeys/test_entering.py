@@ -11,7 +11,6 @@ from contracts.profiles import EVENT_TRACKED, PROFILES_MERGED
 from contracts.segments import MembershipChanged
 from services.journeys.entry.entering import Entrant, enter
 from services.journeys.steps.facts import bare_fact
-from services.journeys.waits.looking_back import CriteriaLookBack
 from tests.services.journeys.conftest import NOW, Service
 from tests.services.journeys.crowds import Crowd
 
@@ -110,9 +109,8 @@ async def test_an_exit_in_the_same_page_as_the_entry_is_met(service: Service) ->
 
 
 async def look_back(service: Service, scope: object) -> list[str]:
-    look = CriteriaLookBack(database=service.database, world=service.neighbours.world(), clock=service.clock)
     (enrolment,) = await service.rows("SELECT id FROM enrolment")
-    return [each.kind for each in await look(enrolment.id, scope)]
+    return [each.kind for each in await service.look_back(enrolment.id, scope)]
 
 
 @pytest.mark.parametrize(("alive", "ended"), [(True, []), (False, ["interrupt"])])

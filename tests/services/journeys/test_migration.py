@@ -18,7 +18,6 @@ from services.journeys.moves.migration_plans import CohortRule, MigrationRequest
 from services.journeys.moves.migrations_desk import MigrationView
 from services.journeys.reconciling.mending import Mender
 from services.journeys.reconciling.suspects import Suspect, look
-from services.journeys.waits.looking_back import CriteriaLookBack
 from tests.services.journeys.conftest import Service
 from workflows.state import EnrolmentState
 
@@ -381,8 +380,7 @@ async def test_a_new_criterion_that_a_trait_meets_already_ends_the_enrolment_aft
     await _migrate(service)
     await person.asks("pause", confirm=True)
     ((payload,),) = await service.rows("SELECT payload FROM outgoing WHERE kind = 'look_back'")
-    look_back = CriteriaLookBack(database=service.database, world=service.neighbours.world(), clock=service.clock)
-    (signal,) = await look_back(person.id, payload["look_back"])
+    (signal,) = await service.look_back(person.id, payload["look_back"])
     assert signal.kind == "interrupt"
     assert (await person.row()).reason == "exit: trait 'staff'"  # not the event that they entered by
 

@@ -8,7 +8,6 @@ import pytest
 
 from journeys.outcome import Match
 from services.journeys.event_ids import told_as
-from services.journeys.waits.looking_back import CriteriaLookBack
 from tests.services.journeys.conftest import Service
 from tests.services.journeys.watched import Watched, wait_for
 
@@ -110,10 +109,8 @@ async def test_raced_changes_and_registrations_lose_and_repeat_none(watched: Wat
 
 
 async def look_back(watched: Watched, scope: object) -> list[str]:
-    world = watched.service.neighbours.world()
     (enrolment,) = await watched.service.rows("SELECT id FROM enrolment")
-    look = CriteriaLookBack(database=watched.service.database, world=world, clock=watched.service.clock)
-    return [each.kind for each in await look(enrolment.id, scope)]
+    return [each.kind for each in await watched.service.look_back(enrolment.id, scope)]
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from services.journeys.steps.performing import Steps
 from services.journeys.steps.requests import Secrets
 from services.journeys.steps.results import Results
 from services.journeys.waits.deciding import WaitDecider
+from services.journeys.waits.looking import Looker
 from services.journeys.waits.watching import Watcher
 from services.journeys.world import World
 from services.profiles.app import create_app as create_profiles
@@ -126,7 +127,8 @@ async def town(migrated_database: Callable[[str], str]) -> AsyncIterator[Town]:
         clock=clock,
         deliver=told.extend,
     )
-    watcher = Watcher(database=database, versions=versions, world=world, clock=clock, workspace_zone="UTC", deliver=told.extend)
+    looker = Looker(database=database, versions=versions, world=world, clock=clock, workspace_zone="UTC")
+    watcher = Watcher(database=database, looker=looker, clock=clock, deliver=told.extend)
     effects: dict[str, ProfileRoute | SegmentRoute] = {
         "profiles": ProfileRoute(versions, told.extend, clock, watcher.wake),
         "segments": SegmentRoute(versions, told.extend, clock, watcher.wake),

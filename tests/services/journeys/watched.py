@@ -37,10 +37,8 @@ class Watched:
         """The watcher of another process."""
         return Watcher(
             database=self.service.database,
-            versions=self.service.versions,
-            world=self.service.neighbours.world(),
+            looker=self.service.looker(clock),
             clock=clock or self.service.clock,
-            workspace_zone="Europe/Berlin",
             deliver=self.told.extend,
         )
 
