@@ -57,14 +57,12 @@ def journey(start: int) -> Json:
     """One that may be published beside `OTHER` and lets its first person in, the same for the same `start`.
 
     The stage reaches no service that a call could ask, has no callbacks that fallback waits for, and runs no cohorts, which a
-    schedule needs. Caps of entry count everybody, and the simulator lives one life. Exit conditions are left out: one that holds
-    on entry is seen a moment later, when the first step may be over, and before it by the simulator.
+    schedule needs. Caps of entry count everybody, and the simulator lives one life.
     """
     for attempt in count():
         for definition in drawn(sound_definitions(without={"call", "fallback"}), 100 * start + attempt, 2):
             each: Json = orjson.loads(json.dumps(definition))  # as it comes over the wire: what exceeds 64 bits becomes a float
             each["entry"].pop("caps", None)
-            each["exit_when"] = [rule for rule in each.get("exit_when", ()) if "if" not in rule]
             found = parse_journey(each)
             if "schedule" not in each["entry"] and not errors(check(found, catalog(each))) and _eventful(each, start):
                 return each
