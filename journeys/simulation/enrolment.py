@@ -66,7 +66,7 @@ class Enrolment:
     reason: str | None = None
     cancelled: bool = False
     """A criterion ended it: what is not yet sent is taken back."""
-    taken: dict[str, str] = field(default_factory=dict)
+    taken: dict[str, set[str]] = field(default_factory=dict)
     """Event to the step whose wait had it."""
     events: dict[str, Body] = field(default_factory=dict)
     """Bodies of what woke its waits."""

@@ -61,7 +61,7 @@ class Waits:
 
     def met(self, run: Enrolment, listener: Listener, fact: Fact, step: str, visit: int, now: datetime) -> None:
         """A path of a wait is taken."""
-        run.taken[fact.id] = step
+        run.taken.setdefault(fact.id, set()).add(step)
         run.events[fact.id] = told = fact.body
         self._teller.line(run, now, "wait met", step, visit, {"path": listener.path}, told)
 
@@ -86,7 +86,7 @@ class Waits:
     ) -> tuple[Listener, Fact] | None:
         """What happened the earliest, of that and the conditions that hold now the first in the paths' order."""
         since = run.since if step.since == "entry" else run.left
-        taken = {event for event, by in run.taken.items() if step.since == "step" or by == step.id}
+        taken = {event for event, by in run.taken.items() if step.since == "step" or step.id in by}
         facts: dict[str, Fact] = {}
         for listener in listeners:
             if listener.source == "receipt":

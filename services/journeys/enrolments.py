@@ -97,7 +97,7 @@ async def load(session: AsyncSession, items: Sequence[StepItem]) -> Known:
             text(
                 "SELECT k.enrolment_id, k.event_id, m.body, m.position FROM match m JOIN unnest(CAST(:enrolments AS uuid[]), "
                 "CAST(:events AS text[])) AS k(enrolment_id, event_id) ON m.enrolment_id = k.enrolment_id "
-                f"AND k.event_id IN (m.event_id, {DERIVED})"
+                f"AND k.event_id IN (m.event_id, {DERIVED}) ORDER BY m.position NULLS FIRST"
             ),
             {"enrolments": [each[0] for each in woken], "events": [each[1] for each in woken]},
         )

@@ -30,6 +30,7 @@ from services.journeys.steps.facts import bare_fact, event_fact, receipt_fact
 from services.journeys.waits.listeners import Source
 from services.journeys.waits.matching import Fact, Matcher, Met, record
 from services.journeys.waits.precedence import undoubted
+from services.journeys.waits.readiness import left_to_look_back
 from services.journeys.waits.watches import ANYTHING, TRAITS, stir, stir_all
 
 Write = Callable[[AsyncSession], Awaitable[None]]
@@ -59,9 +60,9 @@ class _Route:
         """Has what mentions this looked at again; answers what was met for certain."""
         stirred = await stir(session, happened, self._clock.now())
         if stirred is None:
-            return list(met)
+            return await left_to_look_back(session, met)
         self._stirred = True
-        return await undoubted(session, versions, met, stirred)
+        return await left_to_look_back(session, await undoubted(session, versions, met, stirred))
 
 
 class ProfileRoute(_Route):
@@ -188,7 +189,7 @@ class ReceiptRoute(_Route):
             matcher = await Matcher.of(session, facts)
             for fact in facts:
                 matcher.offer(fact)
-            self._written += await record(session, matcher.met)
+            self._written += await record(session, await left_to_look_back(session, matcher.met))
 
         return write
 

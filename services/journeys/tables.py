@@ -116,7 +116,8 @@ class ListenerRow(Base, table=True):
     """Something an enrolment waits for: a path of a wait, an exit criterion or the goal.
 
     `source` and `name` say what can meet it: an event's name, a message's step, a profile change, a segment.
-    `condition` is the bound filter on properties (or the condition on traits).
+    `condition` is the bound filter on properties (or the condition on traits). A wait is `ready` to be met by the feeds once it
+    has looked back; `passed_by` says that a feed left it something before.
     """
 
     __tablename__ = "listener"
@@ -138,6 +139,8 @@ class ListenerRow(Base, table=True):
     condition: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     since: datetime = _instant()
     until: datetime | None = _instant(nullable=True)
+    ready: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
+    passed_by: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
 
 class MatchRow(Base, table=True):
@@ -152,8 +155,8 @@ class MatchRow(Base, table=True):
     enrolment_id: UUID = Field(primary_key=True)
     event_id: str = Field(primary_key=True)
     kind: str = Field(primary_key=True)
-    step: str
-    visit: int
+    step: str = Field(primary_key=True)
+    visit: int = Field(primary_key=True)
     path: str
     body: dict[str, Any] = Field(sa_type=JSONB)
     position: str | None = None

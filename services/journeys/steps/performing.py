@@ -33,7 +33,8 @@ from services.journeys.steps.rulings import Ruling
 from services.journeys.waits import watches
 from services.journeys.waits.listeners import register
 from services.journeys.waits.matching import matched
-from services.journeys.waits.rendezvous import Looked, Rendezvous, settle
+from services.journeys.waits.missed import Missed
+from services.journeys.waits.rendezvous import Rendezvous
 from services.journeys.world import World
 
 log = structlog.get_logger(__name__)
@@ -62,7 +63,7 @@ class Steps:
         self._decider = decider
         self._mover = mover
         self._world = world
-        self._rendezvous = Rendezvous(database=database, world=world, clock=clock)
+        self._missed = Missed(database=database, rendezvous=Rendezvous(database=database, world=world, clock=clock), clock=clock)
         self._clock = clock
         self._deliver = deliver
         self._wake = wake
@@ -220,29 +221,10 @@ class Steps:
 
         What has met a wait already is answered again, so that neither a repeated call nor a lost signal loses it.
         """
-        steps = {_key(case): case.step for case in cases if isinstance(case.step, WaitFor) and _key(case) in decisions}
-        if not steps:
-            return {}, {}
-        async with self._database.read() as session:
-            known = await matched(session, list(steps))
-            waits = await self._rendezvous.open_waits(session, {key: step for key, step in steps.items() if key not in known})
-        if not waits:
-            return known, {}
-        position = await self._rendezvous.position() if any(wait.watches for wait in waits) else None
-        now = self._clock.now()
-        found = await asyncio.gather(*(self._rendezvous.look(wait, position, now) for wait in waits), return_exceptions=True)
-        looked = [each for each in found if isinstance(each, Looked)]
-        seen: dict[enrolments.Key, Match] = {}
-        if any(each.met is not None or each.answers for each in looked):
-            async with self._database.begin() as session:
-                _, met = await settle(session, looked, signal=False)
-                # The router may have been faster with something else: what was written is the answer.
-                keys = [(each.listener.enrolment_id, each.listener.step, each.listener.visit) for each in met]
-                seen = await matched(session, keys)
-        failed = {
-            wait.key: _later(hit, wait.key) for wait, hit in zip(waits, found, strict=True) if isinstance(hit, BaseException)
-        }
-        return known | seen, failed
+        met, failed = await self._missed(
+            {_key(case): case.step for case in cases if isinstance(case.step, WaitFor) and _key(case) in decisions}
+        )
+        return met, {key: _later(error, key) for key, error in failed.items()}
 
     def _answer(
         self,

@@ -48,7 +48,7 @@ _REACHED = {
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A row of the table `listener`."""
+    """A row of the table `listener`. A wait's is `ready` once it has looked back."""
 
     enrolment_id: UUID
     profile_id: UUID
@@ -61,6 +61,7 @@ class Listener:
     condition: dict[str, Any] | None
     since: datetime
     until: datetime | None = None
+    ready: bool = True
 
     def met_by(self, fact: Mapping[str, Any], at: datetime) -> bool:
         """Whether an event, receipt or change of traits at `at` meets it."""
@@ -140,7 +141,8 @@ def for_wait(
                 continue  # a watch
             case _:
                 assert_never(path)
-        found.append(Listener(enrolment_id, profile_id, "wait", source, name, step.id, visit, path.id, condition, since))
+        met_by = (source, name, step.id, visit, path.id, condition, since)
+        found.append(Listener(enrolment_id, profile_id, "wait", *met_by, ready=False))
     return found
 
 
@@ -153,13 +155,13 @@ async def register(session: AsyncSession, listeners: Sequence[Listener]) -> None
         return
     await session.execute(
         text(
-            "INSERT INTO listener (enrolment_id, profile_id, kind, source, name, step, visit, path, condition, since, until) "
-            "SELECT u.id, e.profile_id, u.kind, u.source, u.name, u.step, u.visit, u.path, u.condition, u.since, u.until "
-            "FROM unnest(CAST(:enrolments AS uuid[]), CAST(:kinds AS text[]), "
+            "INSERT INTO listener (enrolment_id, profile_id, kind, source, name, step, visit, path, condition, since, until, "
+            "ready) SELECT u.id, e.profile_id, u.kind, u.source, u.name, u.step, u.visit, u.path, u.condition, u.since, u.until, "
+            "u.ready FROM unnest(CAST(:enrolments AS uuid[]), CAST(:kinds AS text[]), "
             "CAST(:sources AS text[]), CAST(:names AS text[]), CAST(:steps AS text[]), CAST(:visits AS int[]), "
             "CAST(:paths AS text[]), CAST(:conditions AS jsonb[]), CAST(:sinces AS timestamptz[]), CAST(:untils AS "
-            "timestamptz[])) AS u(id, kind, source, name, step, visit, path, condition, since, until) "
-            "JOIN enrolment e ON e.id = u.id FOR SHARE OF e ON CONFLICT DO NOTHING"
+            "timestamptz[]), CAST(:readies AS bool[])) AS u(id, kind, source, name, step, visit, path, condition, since, until, "
+            "ready) JOIN enrolment e ON e.id = u.id FOR SHARE OF e ON CONFLICT DO NOTHING"
         ),
         {
             "enrolments": [each.enrolment_id for each in listeners],
@@ -172,6 +174,7 @@ async def register(session: AsyncSession, listeners: Sequence[Listener]) -> None
             "conditions": [None if each.condition is None else orjson.dumps(each.condition).decode() for each in listeners],
             "sinces": [each.since for each in listeners],
             "untils": [each.until for each in listeners],
+            "readies": [each.ready for each in listeners],
         },
     )
 
@@ -186,7 +189,7 @@ async def waiting_for(
     rows = await session.execute(
         text(
             "SELECT l.enrolment_id, l.profile_id, l.kind, l.source, l.name, l.step, l.visit, l.path, l.condition, "
-            "l.since, l.until "
+            "l.since, l.until, l.ready "
             "FROM unnest(CAST(:profiles AS uuid[]), CAST(:sources AS text[]), CAST(:names AS text[])) AS k(profile_id, "
             "source, name) "
             "JOIN listener l USING (profile_id, source, name) ORDER BY l.kind, l.id"
@@ -204,7 +207,7 @@ async def waits_of(session: AsyncSession, keys: Sequence[tuple[UUID, str, int]])
     rows = await session.execute(
         text(
             "SELECT l.enrolment_id, l.profile_id, l.kind, l.source, l.name, l.step, l.visit, l.path, l.condition, "
-            "l.since, l.until "
+            "l.since, l.until, l.ready "
             "FROM unnest(CAST(:enrolments AS uuid[]), CAST(:steps AS text[]), CAST(:visits AS int[])) AS "
             "k(enrolment_id, step, visit) "
             "JOIN listener l USING (enrolment_id, step, visit) WHERE l.kind = 'wait' ORDER BY l.id"

@@ -22,7 +22,8 @@ from services.journeys.lifecycle.versions import Versions
 from services.journeys.outgoing import Outgoing
 from services.journeys.waits.due import Due, exits_of
 from services.journeys.waits.following import Followed, Follower, Retimed, retime
-from services.journeys.waits.rendezvous import Answer, Key, Looked, Rendezvous, met_by, settle
+from services.journeys.waits.readiness import Key
+from services.journeys.waits.rendezvous import Answer, Looked, Rendezvous, met_by, settle
 from services.journeys.waits.watches import bound_to, mentioned
 from services.journeys.world import World
 
@@ -113,8 +114,8 @@ class Looker:
         retimed = [one for one in come_to if isinstance(one, Retimed)]
         looked = [Looked(answers=[one.answer]) if isinstance(one, Retimed) else one for one in come_to]
         async with self._database.begin() as session:
-            told, _ = await settle(session, looked, signal=True)
-            return told + await retime(session, retimed, self._clock.now())
+            settled = await settle(session, looked, signal=True)
+            return settled.told + await retime(session, retimed, self._clock.now())
 
     async def _put_off(self, ids: Sequence[int]) -> None:
         """Those that nobody answered for, or whose answer could not be written, come again soon."""

@@ -104,7 +104,7 @@ class Matcher:
 async def record(session: AsyncSession, met: Sequence[Met], *, signal: bool = True) -> list[Outgoing]:
     """Writes matches and their consequences; returns the signals to deliver (none where the caller answers by itself).
 
-    An event that an enrolment's wait has had already (found by the look-back) is not taken again.
+    What has met the same wait already, or was faster with it, stays what met it.
     """
     if not met:
         return []
@@ -155,8 +155,8 @@ async def matched(session: AsyncSession, keys: Sequence[tuple[UUID, str, int]]) 
     }
 
 
-async def taken_events(session: AsyncSession, enrolment_id: UUID, events: Sequence[str]) -> dict[str, str]:
-    """Those of these events that a wait of the enrolment has had, each with the step that took it: `""`, the entry."""
+async def taken_events(session: AsyncSession, enrolment_id: UUID, events: Sequence[str]) -> list[tuple[str, str]]:
+    """Those of these events that a wait of the enrolment has had, each with a step that took it: `""`, the entry."""
     rows = await session.execute(
         text(
             "SELECT event_id, step FROM match WHERE enrolment_id = :id AND event_id = ANY(:events) AND kind = 'wait' "
@@ -164,18 +164,18 @@ async def taken_events(session: AsyncSession, enrolment_id: UUID, events: Sequen
         ),
         {"id": enrolment_id, "events": list(events)},
     )
-    return {row.event_id: row.step for row in rows.all()}
+    return [(row.event_id, row.step) for row in rows.all()]
 
 
 async def _store(session: AsyncSession, met: Sequence[Met]) -> list[Met]:
-    """Inserts the match rows; those whose event this enrolment's waits have had already are left out."""
+    """Inserts the match rows; waits that something else has met are left out."""
     rows = await session.execute(
         text(
             "INSERT INTO match (enrolment_id, event_id, kind, step, visit, path, body, position, at) "
             "SELECT * FROM unnest(CAST(:enrolments AS uuid[]), CAST(:events AS text[]), CAST(:kinds AS text[]), "
             "CAST(:steps AS text[]), "
             "CAST(:visits AS int[]), CAST(:paths AS text[]), CAST(:bodies AS jsonb[]), CAST(:positions AS text[]), "
-            "CAST(:ats AS timestamptz[])) ON CONFLICT DO NOTHING RETURNING enrolment_id, event_id, kind"
+            "CAST(:ats AS timestamptz[])) ON CONFLICT DO NOTHING RETURNING enrolment_id, event_id, kind, step, visit"
         ),
         {
             "enrolments": [each.listener.enrolment_id for each in met],
@@ -189,8 +189,12 @@ async def _store(session: AsyncSession, met: Sequence[Met]) -> list[Met]:
             "ats": [each.fact.at for each in met],
         },
     )
-    written = {(row[0], row[1], row[2]) for row in rows.all()}
-    return [each for each in met if (each.listener.enrolment_id, each.fact.id, each.listener.kind) in written]
+    written = {tuple(row) for row in rows.all()}
+    return [
+        each
+        for each in met
+        if (each.listener.enrolment_id, each.fact.id, each.listener.kind, each.listener.step, each.listener.visit) in written
+    ]
 
 
 async def _journeys(session: AsyncSession, enrolments: Sequence[UUID]) -> dict[UUID, str]:

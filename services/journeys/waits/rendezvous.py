@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
-from uuid import UUID
 
 import orjson
 from sqlalchemy import text
@@ -21,14 +20,13 @@ from journeys.model import ConditionPath, WaitFor
 from services.journeys.enrolments import newest_visits
 from services.journeys.outgoing import Outgoing
 from services.journeys.steps.facts import bare_fact
-from services.journeys.waits import watches
+from services.journeys.waits import readiness, watches
 from services.journeys.waits.listeners import Kind, Listener, waits_of
 from services.journeys.waits.looking_back import Taken, WaitLookBack
 from services.journeys.waits.matching import Fact, Met, record, taken_events
+from services.journeys.waits.readiness import Key
 from services.journeys.waits.watches import Watch
 from services.journeys.world import World
-
-Key = tuple[UUID, str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +52,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What looking came to. `guards` are the watches of which one must still be there for `met` to count; none: nothing must."""
+    """What looking came to. `guards` are the watches of which one must still be there for `met` to count; none: nothing must.
+
+    `first` is the wait whose first look this was.
+    """
 
     met: Met | None = None
     answers: list[Answer] = field(default_factory=list)
     guards: list[int] = field(default_factory=list)
+    first: Key | None = None
 
 
 class Rendezvous:
@@ -105,7 +107,8 @@ class Rendezvous:
         candidates += [met_by(watch, answer, at) for watch, answer in zip(wait.watches, asked, strict=True) if answer.matches]
         answers = [Answer(watch, self.again(answer.next_change)) for watch, answer in zip(wait.watches, asked, strict=True)]
         first = min(candidates, key=lambda met: wait.ranks.get(met.listener.path, len(wait.ranks)), default=None)
-        return Looked(first, answers, [watch.id for watch in wait.watches])
+        unready = wait.key if any(not listener.ready for listener in wait.listeners) else None
+        return Looked(first, answers, [watch.id for watch in wait.watches], unready)
 
     async def ask(self, watch: Watch, position: str | None) -> EvaluatedItem:
         """Whether its condition holds, as segments knows the person up to `position`."""
@@ -137,7 +140,7 @@ class Rendezvous:
             entry, of any wait."""
             async with self._database.read() as session:
                 known = await taken_events(session, listener.enrolment_id, events)
-            return {event for event, step in known.items() if wait.since == "step" or step in ("", listener.step)}
+            return {event for event, step in known if wait.since == "step" or step in ("", listener.step)}
 
         return taken
 
@@ -153,10 +156,20 @@ def met_by(watch: Watch, answer: EvaluatedItem, at: datetime) -> Met:
     return Met(listener, Fact(identifier, watch.profile_id, "condition", "", body, at))
 
 
-async def settle(session: AsyncSession, looked: Sequence[Looked], *, signal: bool) -> tuple[list[Outgoing], list[Met]]:
-    """Writes what looking came to; returns the signals to deliver and what was met.
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What was written: the signals to deliver, what was met, and the waits that have to look back once more."""
 
-    What something else has met or ended meanwhile is dropped; a watch that was stirred meanwhile stays due.
+    told: list[Outgoing]
+    met: list[Met]
+    again: set[Key]
+
+
+async def settle(session: AsyncSession, looked: Sequence[Looked], *, signal: bool) -> Settled:
+    """Writes what looking came to.
+
+    What something else has met or ended meanwhile is dropped; a watch that was stirred meanwhile stays due. A wait that found
+    nothing may be met by the feeds from now on, unless one has left it something since.
     """
     ids = {number for each in looked for number in (*each.guards, *(answer.watch.id for answer in each.answers))}
     left: set[int] = set()
@@ -167,7 +180,10 @@ async def settle(session: AsyncSession, looked: Sequence[Looked], *, signal: boo
         left = {row[0] for row in rows.all()}
     met = [each.met for each in looked if each.met is not None and (not each.guards or left & set(each.guards))]
     await _answered(session, [answer for each in looked for answer in each.answers])
-    return await record(session, met, signal=signal), met
+    told = await record(session, met, signal=signal)
+    found = {each.first for each in looked if each.first is not None and each.met is not None}
+    again = await readiness.looked(session, [each.first for each in looked if each.first is not None and each.met is None])
+    return Settled(told, met, again | found)
 
 
 async def _answered(session: AsyncSession, answers: Sequence[Answer]) -> None:

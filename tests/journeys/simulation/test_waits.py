@@ -140,6 +140,16 @@ def _two_waits(since: str) -> dict[str, Any]:
     }
 
 
+def test_what_one_wait_took_meets_another_that_counts_from_entry_and_each_once() -> None:
+    def order(step: str) -> dict[str, Any]:
+        paths = [{"id": "p", "event": "Order"}]
+        return {"id": step, "type": "wait_for", "since": "entry", "paths": paths, "timeout": {"after": "P9D"}}
+
+    loop = {"id": "loop", "type": "repeat", "max": 5, "steps": [order("one"), order("two")]}
+    life = live(journey(loop), event(HOUR, "Order"), days=5)
+    assert [line.step for line in life.lines if line.kind == "wait met"] == ["one", "two"]
+
+
 def test_since_entry_finds_what_came_before_and_since_step_what_came_from_when_the_step_before_was_left() -> None:
     first = wait("w1", **{"for": "P2D"})
     early, exact = event(DAY, "Told"), event(2 * DAY, "Told")

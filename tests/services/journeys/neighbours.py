@@ -68,7 +68,7 @@ class Neighbours:
     clock: Clock | None = None
     """With it conditions are really asked, of what is known here; without it `holds` is the answer to all."""
     meanwhile: list[Callable[[], Awaitable[object]]] = field(default_factory=list)
-    """What happens while an answer of segments is on its way."""
+    """What happens while an answer of segments, or the events that were searched for, are on their way."""
     changes: dict[UUID, list[MembershipChange]] = field(default_factory=lambda: defaultdict(list))
     computed: dict[str, object] = field(default_factory=dict)
     rests_on: dict[str, str] = field(default_factory=dict)
@@ -104,6 +104,7 @@ class Neighbours:
         app.post("/v1/memberships/search")(self._search)
         app.post("/v1/computed")(self._compute)
         app.post("/v1/evaluate")(self._ask)
+        app.post("/v1/events/search")(self._find_events)
 
         def up(service: str) -> None:
             if service in self.down:
@@ -120,17 +121,6 @@ class Neighbours:
             self.updates += body.updates
             return Accepted(accepted=len(body.updates))
 
-        @app.post("/v1/events/search")
-        async def search(body: EventSearch) -> EventsFound:
-            up("profiles")
-            found = [
-                tuple(each for each in self.events[one.profile_id] if each.name in one.names and each.timestamp >= one.since)[
-                    : one.most
-                ]
-                for one in body.filters
-            ]
-            return EventsFound(events=tuple(found))
-
         @app.post("/v1/messages")
         async def send(body: SendRequests) -> SendResults:
             up("channels")
@@ -144,6 +134,7 @@ class Neighbours:
 
         @app.post("/v1/receipts/search")
         async def receipts(body: ReceiptSearch) -> ReceiptsFound:
+            up("channels")
             found = [tuple(each for each in self.receipts[one.enrolment] if each.step == one.step) for one in body.filters]
             return ReceiptsFound(receipts=tuple(found))
 
@@ -197,6 +188,19 @@ class Neighbours:
             return {"segments": self.segments}
 
         return app
+
+    async def _find_events(self, body: EventSearch) -> EventsFound:
+        if "profiles" in self.down:
+            raise HTTPException(503, "down")
+        found = [
+            tuple(each for each in self.events[one.profile_id] if each.name in one.names and each.timestamp >= one.since)[
+                : one.most
+            ]
+            for one in body.filters
+        ]
+        while self.meanwhile:
+            await self.meanwhile.pop()()
+        return EventsFound(events=tuple(found))
 
     async def _computed_traits(self) -> dict[str, object]:
         return {"computed_traits": [{"key": key} for key in self.computed]}

@@ -10,7 +10,7 @@ from contracts.journeys import BackfillRequest
 from infra.errors import Unavailable
 from journeys.outcome import Ended
 from services.journeys.deliverer import workflow_id
-from services.journeys.outgoing import Outgoing, take_over
+from services.journeys.outgoing import take_over
 from tests.services.journeys.conftest import Service
 from tests.services.journeys.crowds import Crowd
 from tests.services.journeys.delivery import delivering, nothing_left

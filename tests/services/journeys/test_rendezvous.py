@@ -104,6 +104,25 @@ async def test_the_event_that_somebody_entered_by_meets_no_wait(service: Service
     assert asked_again.matched is not None
 
 
+async def test_what_one_wait_took_meets_another_that_counts_from_entry_and_each_once(service: Service) -> None:
+    def order(step: str) -> dict[str, object]:
+        return {
+            "id": step,
+            "type": "wait_for",
+            "since": "entry",
+            "paths": [{"id": "p", "event": "Order"}],
+            "timeout": {"after": "P9D"},
+        }
+
+    await service.publish(steps=[{"id": "loop", "type": "repeat", "max": 5, "steps": [order("one"), order("two")]}])
+    profile_id, enrolment_id = await service.enter()
+    event = service.event("Order")
+    service.neighbours.track(profile_id, event)
+    found = [await service.perform(enrolment_id, step, visit) for visit in (1, 2) for step in ("one", "two")]
+    taken = [outcome.matched.event_id if outcome.matched else None for outcome in found if isinstance(outcome, Waiting)]
+    assert taken == [told_as(enrolment_id, event.id)] * 2 + [None] * 2
+
+
 async def test_the_event_of_one_round_is_not_taken_again_by_the_next(service: Service) -> None:
     steps = [
         {
