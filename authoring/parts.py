@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from authoring.findings import Finding, findings
 from authoring.folder import Definition
@@ -15,7 +15,7 @@ from conditions.references import references
 from contracts.segments import SegmentDraft
 from contracts.templates import TemplateInput
 from infra.errors import Flaw
-from infra.liquid import Source, parse
+from infra.liquid import parse, parse_fields
 from journeys.catalog import CallTemplate, TemplateNames
 from journeys.refs import PARTS, REMEDY, parse_ref
 from journeys.simulation.people import ChannelName
@@ -46,13 +46,10 @@ def read_template(definition: Definition) -> tuple[Template | None, list[Finding
     used: dict[str, frozenset[str]] = {}
     required: dict[str, frozenset[str]] = {}
     for channel, part in given.parts().items():
-        sources: list[Source] = []
-        for path, text in _texts(part.model_dump(exclude_none=True, exclude={"content_sid"}), f"$.{channel.value}"):
-            source, found = parse(text, path, html=path.endswith(".html"))
-            flaws += found
-            sources += [source] if source else []
-        used[channel.value] = frozenset(name for source in sources for name in source.variables)
-        required[channel.value] = frozenset(name for source in sources for name in source.required)
+        sources, found = parse_fields(part.texts(), f"$.{channel.value}", made_from=part.made_from())
+        flaws += found
+        used[channel.value] = frozenset(name for source in sources.values() for name in source.variables)
+        required[channel.value] = frozenset(name for source in sources.values() for name in source.required)
     template = Template(tuple(channel.value for channel in given.parts()), TemplateNames(used, required), given.purpose)
     return template, findings(definition.path, flaws)
 
@@ -132,11 +129,3 @@ def _validated(model: type[_Model], definition: Definition) -> _Model | list[Fin
         return model.model_validate(bare(definition))
     except ValidationError as error:
         return findings(definition.path, problems_of(error, model))
-
-
-def _texts(part: JsonValue, path: str) -> Iterator[tuple[str, str]]:
-    if isinstance(part, str):
-        yield path, part
-    elif isinstance(part, dict):
-        for name, value in part.items():
-            yield from _texts(value, f"{path}.{name}")

@@ -95,6 +95,29 @@ def parse(text: str, path: str, *, html: bool = False, roots: Sequence[str] = RO
     return (None, flaws) if flaws else (Source(template, tuple(sorted(names)), tuple(sorted(needed(template)))), [])
 
 
+def parse_fields(
+    texts: Mapping[str, str], path: str, *, made_from: Mapping[str, str] | None = None
+) -> tuple[dict[str, Source], list[Flaw]]:
+    """Parses the fields of the object at `path`; what is made from a field that is wrong itself would only repeat its flaws."""
+    sources: dict[str, Source] = {}
+    flaws: list[Flaw] = []
+    for name, text in texts.items():
+        origin = (made_from or {}).get(name)
+        if origin is not None and origin not in sources:
+            continue
+        source, found = parse(text, f"{path}.{name}", html=name == "html")
+        if source is not None:
+            sources[name] = source
+        flaws += found if origin is None else [_of_made(flaw, name, origin) for flaw in found]
+    return sources, flaws
+
+
+def _of_made(flaw: Flaw, name: str, origin: str) -> Flaw:
+    message = f"is left out, and what is made of {origin!r} is no Liquid template: {flaw.message}"
+    remedy = f"write {name!r} too, or in {origin!r} keep < > and quotes inside attributes out of {{{{ }}}} and {{% %}}"
+    return Flaw(path=flaw.path, message=message, remedy=remedy)
+
+
 def _line(text: str, index: int) -> int:
     return text.count("\n", 0, max(index, 0)) + 1
 

@@ -11,8 +11,7 @@ from channels.message import Content, EmailContent, PushContent, TextContent
 from contracts.channels import Channel
 from contracts.templates import AuthoredPart, EmailPart, SmsPart, TemplateInput, WebPushPart, WhatsAppPart
 from infra.errors import BadInput, Flaw
-from infra.liquid import RenderFailed, Source, parse
-from services.channels.plain_text import text_of
+from infra.liquid import RenderFailed, Source, parse_fields
 
 __all__ = [
     "Compiled",
@@ -100,32 +99,9 @@ def compiled(key: str, version: int, given: TemplateInput) -> Compiled:
     flaws: list[Flaw] = []
     sources: dict[Channel, dict[str, Source]] = {}
     for channel, part in given.parts().items():
-        fields: dict[str, Source] = {}
-        for name, text in _texts(part).items():
-            if isinstance(part, EmailPart) and name == "text" and part.text is None and "html" not in fields:
-                continue  # derived from the HTML, whose flaws it would repeat
-            source, found = parse(text, f"$.{channel.value}.{name}", html=name == "html")
-            flaws += found
-            if source is not None:
-                fields[name] = source
-        sources[channel] = fields
+        sources[channel], found = parse_fields(part.texts(), f"$.{channel.value}", made_from=part.made_from())
+        flaws += found
     if flaws:
         raise BadInput(flaws, f"the template {key!r}")
     sid = given.whatsapp.content_sid if given.whatsapp else None
     return Compiled(key, version, given.purpose, sources, sid or "")
-
-
-def _texts(part: EmailPart | SmsPart | WhatsAppPart | WebPushPart) -> dict[str, str]:
-    match part:
-        case EmailPart():
-            return {
-                "subject": part.subject,
-                "html": part.html,
-                "text": part.text if part.text is not None else text_of(part.html),
-            }
-        case SmsPart():
-            return {"body": part.body}
-        case WhatsAppPart():
-            return {"body": part.body} | {f"content_variables.{name}": text for name, text in part.content_variables.items()}
-        case WebPushPart():
-            return {"title": part.title, "body": part.body, "url": part.url}

@@ -77,6 +77,16 @@ def test_what_a_template_can_do_without_is_not_asked_of_the_entry(shop: Shop, he
     assert found(shop) == []
 
 
+def test_a_mail_without_a_text_is_judged_by_the_text_that_is_made_of_its_html(shop: Shop) -> None:
+    mail = {"subject": "Hi", "html": '<a href="{{ profile.traits.page | default: "https://shop.example" }}">Look</a>'}
+    shop.write("templates", {"key": "hello", "email": mail})
+    (told,) = found(shop)
+    assert (told["file"].rpartition("/")[2], told["path"], told["severity"]) == ("hello.json", "$.email.text", "error")
+    assert "what is made of 'html' is no Liquid template" in told["message"]
+    shop.write("templates", {"key": "hello", "email": {**mail, "text": "Look"}})
+    assert found(shop) == []
+
+
 def test_names_in_the_templates_of_a_call_are_checked_too(shop: Shop) -> None:
     ask = {"id": "ask", "type": "call", "url": "https://shop.example/{{ results.later.body.x }}", "body": "{{ event.id }}"}
     shop.write("journeys", {**WELCOME, "steps": [*WELCOME["steps"], ask]})

@@ -52,6 +52,15 @@ async def test_a_wrong_template_is_refused_with_place_and_remedy(world: World, s
     assert flaw["remedy"]
 
 
+async def test_a_mail_whose_text_cannot_be_made_of_its_html_is_refused_until_somebody_writes_it(world: World) -> None:
+    mail = {"subject": "Hi", "html": '<a href="{{ profile.page | default: "https://shop.example" }}">Look</a>'}
+    answer = await world.api.put("/v1/templates/wrong", json={"email": mail})
+    (flaw,) = answer.json()["errors"]
+    assert flaw["path"] == "$.email.text"
+    assert flaw["remedy"].startswith("write 'text' too")
+    await world.put_template("right", email={**mail, "text": "Look"})
+
+
 async def test_a_preview_renders_each_channel_or_says_why_not(world: World) -> None:
     await world.put_template("p", sms={"body": "Hi {{ entry.x }}"}, email={"subject": "S", "html": "<b>{{ profile.name }}</b>"})
     body: dict[str, Any] = {"traits": {"name": "A & B"}}
