@@ -15,7 +15,7 @@ async def planned(system: System, paths: Sequence[Path]) -> tuple[Plan, Checked]
     """The plan, and what is wrong with the folder where the names of the running system count too."""
     folder = read_folder(paths)
     known = await running(system)
-    checked = check_folder(folder, names_of(known, await system.template_names(), await system.sent()))
+    checked = check_folder(folder, names_of(known, await system.template_facts(), await system.sent()))
     return await plan_for(system, folder, known, checked), checked
 
 

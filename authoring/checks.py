@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 from authoring.findings import Finding, findings, in_order
 from authoring.folder import Definition, Folder
 from authoring.kinds import COMPUTED, JOURNEY, KINDS, SEGMENT, TEMPLATE, Kind
-from authoring.parts import Template, read_call_template, read_computed, read_segment, read_template, segment_findings
+from authoring.parts import read_call_template, read_computed, read_segment, read_template, segment_findings
 from authoring.sent import Sent, listened_to, sent
 from authoring.testing.reading import WrittenTests, findings_of_tests, read_tests
-from conditions import Condition, Problem
+from conditions import Condition
 from conditions.computed import ComputedTrait
 from journeys import Catalog, Journey, JourneyError, check_definition, parse_journey
-from journeys.catalog import TemplateNames
+from journeys.catalog import TemplateFacts
 from journeys.mentions import emitted_events, written_traits
-from journeys.model import Send
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +23,7 @@ class Names:
     """Names that exist besides those of the folder, such as a running system's."""
 
     segments: frozenset[str] = frozenset()
-    templates: Mapping[str, TemplateNames] = field(default_factory=dict)
-    """Template to the names it uses."""
+    templates: Mapping[str, TemplateFacts] = field(default_factory=dict)
     journeys: frozenset[str] = frozenset()
     computed: frozenset[str] = frozenset()
     sent: Sent | None = None
@@ -40,7 +38,7 @@ class Checked:
     journeys: Mapping[str, Journey]
     segments: Mapping[str, Condition]
     computed: Mapping[str, ComputedTrait]
-    templates: Mapping[str, Template]
+    templates: Mapping[str, TemplateFacts]
     tests: tuple[WrittenTests, ...]
     findings: tuple[Finding, ...]
 
@@ -71,7 +69,7 @@ def check_folder(folder: Folder, besides: Names | None = None) -> Checked:
         found += problems
         if trait is not None:
             computed[key] = trait
-    templates: dict[str, Template] = {}
+    templates: dict[str, TemplateFacts] = {}
     for key, definition in folder.of(TEMPLATE).items():
         template, problems = read_template(definition)
         found += problems
@@ -98,12 +96,11 @@ def check_folder(folder: Folder, besides: Names | None = None) -> Checked:
         events=_extended(shown.events, (name for journey in journeys.values() for name in emitted_events(journey))),
         traits=_extended(shown.traits, (name for journey in journeys.values() for name in written_traits(journey))),
         all_seen=names.sent is not None,
-        template_names={**names.templates, **{key: template.names for key, template in templates.items()}},
+        template_facts={**names.templates, **templates},
         call_template=read_call_template,
     )
     for definition in folder.of(JOURNEY).values():
-        journey, problems_of_it = check_definition(definition.body, catalog)
-        found += findings(definition.path, [*problems_of_it, *(() if journey is None else _messages(journey, templates))])
+        found += findings(definition.path, check_definition(definition.body, catalog)[1])
     whole = len(journeys) == len(folder.of(JOURNEY)) and len(segments) == len(folder.of(SEGMENT))
     heard = listened_to(journeys, segments, computed) if whole else None
     for each in tests:
@@ -133,22 +130,3 @@ def _key_findings(kind: Kind, definition: Definition) -> Iterator[Finding]:
         message = f"the file is called {definition.path.name!r} and the key is {definition.key!r}"
         remedy = f"rename the file {definition.key}.json: exporting writes that name"
         yield Finding(file=str(definition.path), path="$.key", message=message, remedy=remedy, severity="warning")
-
-
-def _messages(journey: Journey, templates: Mapping[str, Template]) -> Iterator[Problem]:
-    """Sends that their template cannot serve."""
-    for step_id, step in journey.index.steps.items():
-        if not isinstance(step, Send) or step.template not in templates:
-            continue
-        path = journey.index.places[step_id].path
-        template = templates[step.template]
-        missing = [channel for channel in step.channels if channel not in template.channels]
-        if missing:
-            all_ = len(missing) == len(step.channels)
-            message = f"the template {step.template!r} has no part for {', '.join(missing)}"
-            remedy = "write that part, or drop the channel"
-            yield Problem(path=f"{path}.channels", message=message, remedy=remedy, severity="error" if all_ else "warning")
-        purpose = step.purpose or journey.purpose
-        if purpose == "transactional" and template.purpose not in (None, "transactional"):
-            message = f"the template {step.template!r} is for {template.purpose} and never goes out as transactional"
-            yield Problem(path=f"{path}.template", message=message, remedy="change the template's purpose, or the send's")

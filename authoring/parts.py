@@ -1,7 +1,6 @@
 """Templates, segments and computed traits of a folder, read and judged as their services would."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -16,20 +15,10 @@ from contracts.segments import SegmentDraft
 from contracts.templates import TemplateInput
 from infra.errors import Flaw
 from infra.liquid import parse, parse_fields
-from journeys.catalog import CallTemplate, TemplateNames
+from journeys.catalog import CallTemplate, TemplateFacts
 from journeys.refs import PARTS, REMEDY, parse_ref
-from journeys.simulation.people import ChannelName
 
 _Model = TypeVar("_Model", bound=BaseModel)
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """What journeys need to know of a template: its channels, and the names that it uses on them."""
-
-    channels: tuple[ChannelName, ...]
-    names: TemplateNames
-    purpose: str | None
 
 
 def bare(definition: Definition) -> dict[str, Any]:
@@ -37,8 +26,8 @@ def bare(definition: Definition) -> dict[str, Any]:
     return {name: value for name, value in definition.body.items() if name not in ("key", "$schema")}
 
 
-def read_template(definition: Definition) -> tuple[Template | None, list[Finding]]:
-    """The template, and every problem with its form and its Liquid."""
+def read_template(definition: Definition) -> tuple[TemplateFacts | None, list[Finding]]:
+    """What journeys need to know of the template, and every problem with its form and its Liquid."""
     given = _validated(TemplateInput, definition)
     if isinstance(given, list):
         return None, given
@@ -50,8 +39,8 @@ def read_template(definition: Definition) -> tuple[Template | None, list[Finding
         flaws += found
         used[channel.value] = frozenset(name for source in sources.values() for name in source.variables)
         required[channel.value] = frozenset(name for source in sources.values() for name in source.required)
-    template = Template(tuple(channel.value for channel in given.parts()), TemplateNames(used, required), given.purpose)
-    return template, findings(definition.path, flaws)
+    facts = TemplateFacts(used, required, frozenset(used), given.purpose)
+    return facts, findings(definition.path, flaws)
 
 
 def read_segment(definition: Definition) -> tuple[Condition | None, list[Finding]]:

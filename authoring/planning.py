@@ -12,7 +12,7 @@ from authoring.impact import Impact, impact_of
 from authoring.kinds import COMPUTED, JOURNEY, KINDS, SEGMENT, TEMPLATE
 from authoring.sent import Sent
 from authoring.system import System, plain
-from journeys.catalog import TemplateNames
+from journeys.catalog import TemplateFacts
 
 
 class Change(BaseModel):
@@ -59,11 +59,11 @@ async def running(system: System) -> Running:
     return {kind.name: await system.definitions(kind) for kind in KINDS}
 
 
-def names_of(known: Running, templates: Mapping[str, TemplateNames], sent: Sent | None = None) -> Names:
+def names_of(known: Running, templates: Mapping[str, TemplateFacts], sent: Sent | None = None) -> Names:
     """The names that the running system has, for the check of a folder that refers to them."""
     return Names(
         segments=frozenset(known[SEGMENT.name]),
-        templates={key: templates.get(key, TemplateNames()) for key in known[TEMPLATE.name]},
+        templates={key: templates.get(key, TemplateFacts()) for key in known[TEMPLATE.name]},
         journeys=frozenset(known[JOURNEY.name]),
         computed=frozenset(known[COMPUTED.name]),
         sent=sent,

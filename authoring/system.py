@@ -20,14 +20,13 @@ from infra.local.errors import NotRunningError
 from infra.local.folder import DataFolder
 from infra.local.keys import Keys
 from infra.settings import Settings
-from journeys.catalog import TemplateNames
+from journeys.catalog import TemplateFacts
 
 _MODELS: Mapping[str, type[BaseModel]] = {
     COMPUTED.name: ComputedDraft,
     SEGMENT.name: SegmentDraft,
     TEMPLATE.name: TemplateInput,
 }
-_NAMES = ("variables", "required")
 SERVICES = ("profiles", "segments", "channels", "journeys")
 
 
@@ -74,13 +73,10 @@ class System:
         """Journey to its state, such as `published` or `paused`."""
         return {each["key"]: each["state"] for each in await self.service(JOURNEY).get_json(JOURNEY.path) if "state" in each}
 
-    async def template_names(self) -> dict[str, TemplateNames]:
-        """Template to the names that it uses."""
+    async def template_facts(self) -> dict[str, TemplateFacts]:
+        """Template to what is known of it."""
         answer = await self.service(TEMPLATE).get_json(TEMPLATE.path)
-        return {
-            each["key"]: TemplateNames(*({at: frozenset(found) for at, found in each[kind].items()} for kind in _NAMES))
-            for each in answer["templates"]
-        }
+        return {each["key"]: _facts(each) for each in answer["templates"]}
 
     async def sent(self) -> Sent:
         """What people have sent so far; nothing where profiles cannot say: no plan waits for that."""
@@ -89,6 +85,11 @@ class System:
         except CallFailed:
             return Sent()
         return Sent(frozenset(seen.events or ()) or None, frozenset(seen.traits or ()) or None)
+
+
+def _facts(template: Mapping[str, Any]) -> TemplateFacts:
+    used, required = ({at: frozenset(found) for at, found in template[kind].items()} for kind in ("variables", "required"))
+    return TemplateFacts(used, required, frozenset(template["channels"]), template["purpose"])
 
 
 def plain(kind: Kind, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -147,9 +147,11 @@ class ReceiptsFound(Wire):
 
 
 class KnownTemplate(Wire):
-    """A template's key, the channels it has parts for, and per channel the dotted names it uses and cannot do without."""
+    """A template's key, what it is made for, the channels it has parts for, and per channel the dotted names it uses and cannot
+    do without."""
 
     key: str
+    purpose: str | None = None
     channels: tuple[Channel, ...] = ()
     variables: dict[Channel, tuple[str, ...]] = Field(default_factory=dict)
     required: dict[Channel, tuple[str, ...]] = Field(default_factory=dict)

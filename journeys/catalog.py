@@ -7,12 +7,16 @@ from journeys.model import Journey
 
 
 @dataclass(frozen=True, slots=True)
-class TemplateNames:
-    """The dotted names of a template, such as `entry.properties.title`, per channel."""
+class TemplateFacts:
+    """What journeys need to know of a template. Names are dotted, such as `entry.properties.title`, per channel."""
 
     used: Mapping[str, frozenset[str]] = field(default_factory=dict)
     required: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Those that it cannot do without: they have no default, and no condition asks for them."""
+    channels: frozenset[str] | None = None
+    """The channels that it has a part for; None where unknown."""
+    purpose: str | None = None
+    """What it is made for; any purpose where None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +45,8 @@ class Catalog:
     """Whether `traits` and `events` are all that were ever seen; else only what is nearly one of them is taken for a mistake."""
     definitions: Mapping[str, Journey] = field(default_factory=dict)
     """Key to the published version of other journeys, for those that start each other."""
-    template_names: Mapping[str, TemplateNames] = field(default_factory=dict)
-    """Template to the names that it uses."""
+    template_facts: Mapping[str, TemplateFacts] = field(default_factory=dict)
+    """Template to what is known of it."""
     supplied: frozenset[str] = frozenset({"unsubscribe_url", "journey"})
     """Roots of names that the renderer itself supplies to every template."""
     call_template: Callable[[str], CallTemplate] | None = None

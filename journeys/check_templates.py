@@ -6,13 +6,14 @@ from pydantic import JsonValue
 
 from conditions.problems import Problem, join
 from conditions.references import References
-from journeys.catalog import Catalog
+from journeys.catalog import Catalog, TemplateFacts
 from journeys.check_entry import brings_no_event
 from journeys.check_results import result_problems
 from journeys.mentions import Mention
 from journeys.model import Call, EntryByApi, Journey, Send
 from journeys.refs import PARTS, REMEDY, parse_ref
 from journeys.waking import Waking
+from policy import purpose_mismatch
 
 
 def flaws_of_call(path: str, step: Call, catalog: Catalog) -> Iterator[Problem]:
@@ -36,17 +37,18 @@ def mentions_of_call(path: str, step: Call, catalog: Catalog) -> Iterator[Mentio
 
 def mentions_of_send(path: str, step: Send, catalog: Catalog) -> Iterator[Mention]:
     """The traits that a send's template uses, on the channels of the send."""
-    found = catalog.template_names.get(step.template)
+    found = catalog.template_facts.get(step.template)
     if found is not None:
         traits = _traits(frozenset(name for channel in step.channels for name in found.used.get(channel, ())))
         yield Mention(f"{path}.template", References(traits=traits), "step", step.id)
 
 
 def template_problems(journey: Journey, path: str, step: Send, catalog: Catalog, waking: Waking) -> Iterator[Problem]:
-    """What a send's template uses, on the channels of the send, and nothing supplies here."""
-    found = catalog.template_names.get(step.template)
+    """A send that its template cannot serve, and what the template uses on the channels of the send and nothing supplies here."""
+    found = catalog.template_facts.get(step.template)
     if found is None:
         return
+    yield from _unserved(journey, path, step, found)
     required = {name for channel in step.channels for name in found.required.get(channel, ())}
     for name in sorted(required):
         yield from _missing(journey, f"{path}.template", step, name, catalog, waking)
@@ -55,6 +57,19 @@ def template_problems(journey: Journey, path: str, step: Send, catalog: Catalog,
         if root not in catalog.supplied and (root not in PARTS or (root != "results" and rest and rest[0] not in PARTS[root])):
             message = f"template {step.template!r} uses {name}, which nothing supplies: it never has a value"
             yield Problem(path=f"{path}.template", message=message, remedy=REMEDY, severity="warning")
+
+
+def _unserved(journey: Journey, path: str, step: Send, found: TemplateFacts) -> Iterator[Problem]:
+    missing = [channel for channel in step.channels if found.channels is not None and channel not in found.channels]
+    if missing:
+        all_ = len(missing) == len(step.channels)
+        message = f"the template {step.template!r} has no part for {', '.join(missing)}"
+        remedy = "write that part, or drop the channel"
+        yield Problem(path=f"{path}.channels", message=message, remedy=remedy, severity="error" if all_ else "warning")
+    mismatch = purpose_mismatch(step.purpose or journey.purpose, step.template, found.purpose)
+    if mismatch is not None:
+        whose = "send's" if step.purpose else "journey's"
+        yield Problem(path=f"{path}.template", message=mismatch, remedy=f"change the template's purpose, or the {whose}")
 
 
 def _missing(journey: Journey, path: str, step: Send, name: str, catalog: Catalog, waking: Waking) -> Iterator[Problem]:

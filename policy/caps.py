@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-TRANSACTIONAL = "transactional"
+from policy.purpose import TRANSACTIONAL
 
 
 @dataclass(frozen=True, slots=True)

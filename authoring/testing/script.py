@@ -12,10 +12,11 @@ from authoring.testing import happenings as told
 from authoring.testing.model import JourneyTest, PastEvent, PersonGiven, Workspace
 from conditions.duration import Duration, add
 from journeys import Journey
+from journeys.catalog import TemplateFacts
 from journeys.model import EntryByApi, EntryByEvent, EntryBySchedule, EntryBySegment, StartJourney
 from journeys.simulation import people as played
 from journeys.simulation.people import Answer, Consent, Enrols, Person, Response, Script
-from journeys.simulation.setting import Setting
+from journeys.simulation.setting import Setting, Template
 from journeys.timing import parse_anchor, zone_of
 from policy import DeliveryPolicy
 
@@ -54,10 +55,14 @@ def setting_of(checked: Checked, journey: Journey, workspace: Workspace) -> Sett
         journeys={key: checked.journeys[key] for key in started(checked.journeys, journey)},
         segments=dict(checked.segments),
         computed=dict(checked.computed),
-        templates={key: template.channels for key, template in checked.templates.items()} if checked.templates else None,
+        templates={key: _template(facts) for key, facts in checked.templates.items()} if checked.templates else None,
         policy=DeliveryPolicy(quiet_hours=workspace.quiet_hours, caps=workspace.caps),
         zone=workspace.zone,
     )
+
+
+def _template(facts: TemplateFacts) -> Template:
+    return Template.model_validate({"channels": sorted(facts.channels or ()), "purpose": facts.purpose})
 
 
 def script_of(test: JourneyTest, journey: Journey, wall: Wall, segments: Container[str]) -> Script:

@@ -28,7 +28,7 @@ from journeys.simulation.people import (
     TraitsChange,
 )
 from journeys.simulation.report import Difference, Report, StepReport, compare
-from journeys.simulation.setting import Setting
+from journeys.simulation.setting import Setting, Template
 from journeys.simulation.simulating import backtest, simulate, simulate_population
 from journeys.simulation.story import End, Life, Line, Message, Refused, Run, Standing
 
@@ -59,6 +59,7 @@ __all__ = [
     "Setting",
     "Standing",
     "StepReport",
+    "Template",
     "TraitsChange",
     "backtest",
     "compare",

@@ -16,9 +16,7 @@ from journeys.simulation.enrolment import Enrolment
 from journeys.simulation.facts import Fact
 from journeys.simulation.people import Behaviour, CallAnswered, Consent, Script
 from journeys.simulation.stage import Question, Stage, zone_for
-from policy import Sent
-
-TRANSACTIONAL = "transactional"
+from policy import TRANSACTIONAL, Sent
 
 
 @lru_cache(maxsize=1000)

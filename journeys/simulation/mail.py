@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from conditions.duration import add
 from journeys.model import Send
 from journeys.simulation.agenda import Deed
-from journeys.simulation.being import TRANSACTIONAL, Being
+from journeys.simulation.being import Being
 from journeys.simulation.enrolment import Enrolment
 from journeys.simulation.facts import FAILED, RANKS, Fact, Moment
 from journeys.simulation.people import DELIVERED, Consent, MessageOutcome, Response
@@ -19,7 +19,7 @@ from journeys.simulation.sending import Go, Later, Wish, judge
 from journeys.simulation.stage import Stage
 from journeys.simulation.telling import Posted, Teller
 from journeys.splitting import draw
-from policy import Sent
+from policy import TRANSACTIONAL, Sent
 
 _TAKES = {
     "opened": "delivered",

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from journeys.simulation.being import TRANSACTIONAL, Being
-from policy import displaced_until
+from journeys.simulation.being import Being
+from policy import PURPOSE_MISMATCH, TRANSACTIONAL, displaced_until, purpose_mismatch
 
 NO_CONSENT, SUPPRESSED, UNREACHABLE, EXPIRED = "no_consent", "suppressed", "unreachable", "expired"
 TEMPLATE_ERROR, UNKNOWN_TEMPLATE, FREQUENCY_CAP = "template_error", "unknown_template", "frequency_cap"
@@ -55,6 +55,10 @@ def judge(wish: Wish, being: Being, now: datetime) -> Go | Later | No:
     templates = being.stage.setting.templates
     if templates is not None and wish.template not in templates:
         return No(UNKNOWN_TEMPLATE)
+    if templates is not None:
+        mismatch = purpose_mismatch(wish.purpose, wish.template, templates[wish.template].purpose)
+        if mismatch is not None:
+            return No(PURPOSE_MISMATCH, mismatch)
     refusals: list[tuple[str, str]] = []
     for position, channel in enumerate(wish.channels[wish.position :], start=wish.position):
         reason = _refusal(channel, wish, being)
@@ -74,7 +78,7 @@ def _refusal(channel: str, wish: Wish, being: Being) -> str | None:
     if channel in being.suppressed:
         return SUPPRESSED
     templates = being.stage.setting.templates
-    if templates is not None and channel not in templates[wish.template]:
+    if templates is not None and channel not in templates[wish.template].channels:
         return TEMPLATE_ERROR
     return None
 

@@ -6,12 +6,21 @@ from typing import Self
 from pydantic import ConfigDict, Field, model_validator
 
 from conditions.computed import ComputedTrait
-from conditions.model import Condition
+from conditions.model import Condition, Name
 from conditions.references import references
 from journeys.dates import wrong
 from journeys.model import Journey
 from journeys.simulation.people import Answer, Behaviour, ChannelName, Shape
 from policy import DeliveryPolicy
+
+
+class Template(Shape):
+    """What a simulation knows of a template: not what it says."""
+
+    channels: tuple[ChannelName, ...]
+    """The channels that it has a part for."""
+    purpose: Name | None = None
+    """What it is made for; any purpose where left out."""
 
 
 class Setting(Shape):
@@ -25,8 +34,8 @@ class Setting(Shape):
     """Definitions by key: memberships are worked out, also when time alone changes them."""
     computed: Mapping[str, ComputedTrait] = Field(default_factory=dict)
     """Computed traits by key."""
-    templates: Mapping[str, tuple[ChannelName, ...]] | None = None
-    """Template to the channels that it has a part for; None: every template has all."""
+    templates: Mapping[str, Template] | None = None
+    """Templates by key; None: every template has all channels and serves any purpose."""
     policy: DeliveryPolicy = DeliveryPolicy()
     """Quiet hours and frequency caps."""
     zone: str = "UTC"

@@ -12,7 +12,7 @@ from channels.message import Content, EmailContent
 from contracts.channels import Channel, Purpose
 from contracts.profiles import ConsentState, Profile
 from infra.liquid import RenderFailed
-from policy import FrequencyCap, QuietHours, Sent, displaced_until
+from policy import PURPOSE_MISMATCH, FrequencyCap, QuietHours, Sent, displaced_until, purpose_mismatch
 from services.channels.address import Address, addresses
 from services.channels.links import Links, Unsubscribe
 from services.channels.templates import Compiled
@@ -24,7 +24,6 @@ EXPIRED = "expired"
 TEMPLATE_ERROR = "template_error"
 UNKNOWN_PROFILE = "unknown_profile"
 UNKNOWN_TEMPLATE = "unknown_template"
-PURPOSE_MISMATCH = "purpose_mismatch"
 FREQUENCY_CAP = "frequency_cap"
 QUIET_HOURS = "quiet_hours"
 
@@ -133,8 +132,9 @@ def decide(
         return No(UNKNOWN_PROFILE)
     if template is None:
         return No(UNKNOWN_TEMPLATE)
-    if wish.purpose == Purpose.TRANSACTIONAL and template.purpose not in (None, Purpose.TRANSACTIONAL):
-        return No(PURPOSE_MISMATCH, f"the template {template.key!r} is for {template.purpose}")
+    mismatch = purpose_mismatch(wish.purpose, template.key, template.purpose)
+    if mismatch is not None:
+        return No(PURPOSE_MISMATCH, mismatch)
     refusals: list[tuple[str, str]] = []
     for position, channel in enumerate(wish.channels[wish.position :], start=wish.position):
         outcome = _try(channel, wish, person, template, suppressed, policy)

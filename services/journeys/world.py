@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from contracts.channels import (
     CancelMessages,
     Channel,
+    KnownTemplate,
     KnownTemplates,
     Receipt,
     ReceiptFilter,
@@ -55,7 +56,7 @@ from contracts.segments import (
 )
 from infra.errors import CallFailed
 from infra.http import Coalescer, ServiceClient
-from journeys.catalog import TemplateNames
+from journeys.catalog import TemplateFacts
 
 _BATCH = 200
 _VARIABLES_FRESH_SECONDS = 5.0
@@ -113,13 +114,13 @@ class World:
         """Where a segment's members say they live."""
         return await self._segments.get(f"/v1/segments/{segment}/zones", MemberZones)
 
-    async def names(self) -> tuple[dict[str, TemplateNames], frozenset[str], frozenset[str]]:
-        """The known templates with the names that each uses, the known segments, and the known computed traits."""
+    async def names(self) -> tuple[dict[str, TemplateFacts], frozenset[str], frozenset[str]]:
+        """What is known of the templates there are, the known segments, and the known computed traits."""
         templates = (await self._channels.get("/v1/templates", KnownTemplates)).templates
         segments = (await self._segments.get("/v1/segments", KnownSegments)).segments
         computed = (await self._segments.get("/v1/computed-traits", KnownComputedTraits)).computed_traits
         return (
-            {each.key: TemplateNames(_by_channel(each.variables), _by_channel(each.required)) for each in templates},
+            {each.key: _facts(each) for each in templates},
             frozenset(each.key for each in segments),
             frozenset(each.key for each in computed),
         )
@@ -167,6 +168,11 @@ class World:
 
     async def _receipts(self, filters: Sequence[ReceiptFilter]) -> tuple[tuple[Receipt, ...], ...]:
         return (await self._channels.post("/v1/receipts/search", ReceiptSearch(filters=tuple(filters)), ReceiptsFound)).receipts
+
+
+def _facts(known: KnownTemplate) -> TemplateFacts:
+    channels = frozenset(channel.value for channel in known.channels)
+    return TemplateFacts(_by_channel(known.variables), _by_channel(known.required), channels or None, known.purpose)
 
 
 def _by_channel(names: Mapping[Channel, tuple[str, ...]]) -> dict[str, frozenset[str]]:

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from authoring.checks import Names, check_folder
+from authoring.folder import read_folder
+from journeys.catalog import TemplateFacts
 from tests.authoring.shop import VIP, WELCOME, Shop, a_test, reis, template
 
 
@@ -106,6 +109,15 @@ def test_a_channel_for_which_the_template_has_no_part_is_a_warning_and_an_error_
 def test_a_marketing_template_is_never_sent_as_transactional(shop: Shop) -> None:
     shop.write("journeys", {**WELCOME, "purpose": "transactional"})
     assert sum("never goes out as transactional" in each["message"] for each in found(shop)) == 3
+
+
+def test_what_a_running_system_knows_of_its_templates_counts_as_what_the_folder_says(shop: Shop) -> None:
+    (shop.path / "templates" / "hello.json").unlink()
+    running = Names(templates={"hello": TemplateFacts(channels=frozenset({"email"}), purpose="marketing")})
+    assert check_folder(read_folder([shop.path]), running).findings == ()
+    shop.write("journeys", {**WELCOME, "steps": [{**WELCOME["steps"][0], "purpose": "transactional"}]})
+    (told,) = check_folder(read_folder([shop.path]), running).findings
+    assert (told.path, told.remedy) == ("$.steps[0].template", "change the template's purpose, or the send's")
 
 
 def test_a_computed_trait_that_no_file_defines_and_a_bad_template_of_a_call_are_told(shop: Shop) -> None:

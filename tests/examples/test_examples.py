@@ -17,7 +17,7 @@ from demo.gatherings import Visit
 from demo.people import Person
 from demo.script import Script, write_script
 from journeys import Catalog, check, parse_journey
-from journeys.catalog import TemplateNames
+from journeys.catalog import TemplateFacts
 from journeys.check import errors
 from journeys.model import Send
 from services.channels.decision import render_context
@@ -55,9 +55,12 @@ def test_every_journey_is_valid_with_what_the_examples_bring() -> None:
         templates=frozenset(definitions("templates")),
         segments=frozenset(definitions("segments")),
         journeys=frozenset(read),
-        template_names={
-            key: TemplateNames(
-                *({at.value: frozenset(names) for at, names in found.items()} for found in (each.variables(), each.required()))
+        template_facts={
+            key: TemplateFacts(
+                used={at.value: frozenset(names) for at, names in each.variables().items()},
+                required={at.value: frozenset(names) for at, names in each.required().items()},
+                channels=frozenset(at.value for at in each.sources),
+                purpose=each.purpose,
             )
             for key, each in templates().items()
         },

@@ -3,7 +3,7 @@
 import pytest
 
 from journeys import Catalog, check, parse_journey
-from journeys.catalog import TemplateNames
+from journeys.catalog import TemplateFacts
 from journeys.check import errors
 from tests.journeys.helpers import FOLLOW_UP, PUPPY, REFERENCES, goto, pause, reference, send, small, wait_for
 
@@ -175,7 +175,7 @@ def test_a_send_whose_template_needs_what_nobody_supplies_is_found() -> None:
             "profile.mood",
         }
     )
-    catalog = Catalog(template_names={"hello": TemplateNames(required={"email": needs})})
+    catalog = Catalog(template_facts={"hello": TemplateFacts(required={"email": needs})})
     by_segment = check(parse_journey(small(send("a"), **SEGMENT_ENTRY)), catalog)
     assert [problem.message.split(" needs ")[1].split(",")[0] for problem in by_segment] == [
         "customer.name",

@@ -3,7 +3,7 @@
 import pytest
 
 from journeys import Catalog, check, parse_journey
-from journeys.catalog import CallTemplate, TemplateNames
+from journeys.catalog import CallTemplate, TemplateFacts
 from journeys.refs import REMEDY
 from tests.journeys.helpers import branch, call, goto, launch, leads_somewhere, pause, send, small, wait_for
 
@@ -334,7 +334,7 @@ def test_traits_and_events_that_nobody_has_seen_are_worth_a_warning_with_the_nea
 
 def test_what_a_template_needs_is_checked_against_schedules_callers_and_results() -> None:
     names = frozenset({"entry.properties.title", "results.c.body.points"})
-    needs = Catalog(template_names={"hello": TemplateNames(required={"email": names})})
+    needs = Catalog(template_facts={"hello": TemplateFacts(required={"email": names})})
 
     def found(**more: object) -> list[tuple[str, str]]:
         return [
@@ -365,8 +365,8 @@ def test_templates_in_a_call_are_read_by_the_check_that_is_given() -> None:
 
 def test_what_a_template_needs_on_another_channel_or_can_do_without_is_not_complained_of() -> None:
     used = frozenset({"entry.properties.code", "profile.traits.frist_name", "profile.mood"})
-    names = TemplateNames(used={"email": used, "sms": frozenset({"profile.x"})}, required={"sms": used})
-    catalog = Catalog(template_names={"hello": names}, traits=frozenset({"first_name"}))
+    names = TemplateFacts(used={"email": used, "sms": frozenset({"profile.x"})}, required={"sms": used})
+    catalog = Catalog(template_facts={"hello": names}, traits=frozenset({"first_name"}))
     by_email = check(parse_journey(small(send("s"), entry={"segment_entered": "vip"})), catalog)
     assert [(problem.message, problem.remedy, problem.severity) for problem in by_email] == [
         ("no trait 'frist_name' has been seen yet", "did you mean 'first_name'?", WARNING),

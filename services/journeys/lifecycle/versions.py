@@ -86,7 +86,7 @@ class Versions:
             events=_seen(seen.events, (name for other in others.values() for name in emitted_events(other))),
             journeys=frozenset(current) | ({own} if isinstance(own, str) else frozenset()),
             definitions=others,
-            template_names=templates,
+            template_facts=templates,
             call_template=self._call_template,
         )
         journey, problems = check_definition(definition, catalog)

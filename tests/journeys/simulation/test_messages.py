@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from journeys.simulation import Life, Setting
+from journeys.simulation import Life, Setting, Template
 from policy import DeliveryPolicy
 from tests.journeys.simulation.support import (
     DAY,
@@ -46,10 +46,20 @@ def _channels(life: Life) -> list[tuple[str, Any]]:
         (person(), {"valid_until": "2026-03-02T10:00:00Z"}, "expired"),
         (person(), {"template": "unknown"}, "unknown_template"),
         (person(), {"template": "sms-only"}, "template_error"),
+        (person(), {"template": "ad", "purpose": "transactional"}, "purpose_mismatch"),
+        (person(), {"template": "ad"}, None),
+        (person(), {"template": "receipt"}, None),
+        (person(consents=()), {"template": "receipt"}, "no_consent"),
     ],
 )
 def test_a_message_is_skipped_for_the_reason_that_the_service_gives(who: Any, more: dict[str, Any], reason: str | None) -> None:
-    setting = Setting(templates={"t-s": ("email",), "sms-only": ("sms",)})
+    templates = {
+        "t-s": Template(channels=("email",)),
+        "sms-only": Template(channels=("sms",)),
+        "ad": Template(channels=("email",), purpose="marketing"),
+        "receipt": Template(channels=("email",), purpose="transactional"),
+    }
+    setting = Setting(templates=templates)
     life = live(journey(send("s", **more)), who=who, setting=setting)
     assert _skipped(life) == ([] if reason is None else [reason])
     assert ended(life) == ("completed", 0 * DAY)

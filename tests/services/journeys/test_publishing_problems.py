@@ -24,6 +24,16 @@ async def test_a_problem_of_form_hides_none_of_meaning(service: Service) -> None
     assert found["$.steps[1].journey"] == "there is no journey 'nowhere'"
 
 
+async def test_a_send_that_its_template_cannot_serve_is_refused(service: Service) -> None:
+    service.neighbours.templates = [{"key": "ad", "purpose": "marketing", "channels": ["email"]}]
+    ad = {"id": "a", "type": "send", "template": "ad", "channels": ["email"]}
+    assert await refused(service, steps=[{**ad, "purpose": "transactional"}, {**ad, "id": "b", "channels": ["sms"]}]) == {
+        "$.steps[0].template": "the template 'ad' is for marketing and never goes out as transactional",
+        "$.steps[1].channels": "the template 'ad' has no part for sms",
+    }
+    await service.publish(steps=[ad])
+
+
 async def test_a_circle_with_a_published_journey_is_refused(service: Service) -> None:
     await service.publish(steps=[{"id": "w", "type": "wait", "for": "P1D"}])
     there = {"id": "x", "type": "start_journey", "journey": "signup"}
