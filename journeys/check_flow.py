@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from conditions.problems import Problem, did_you_mean
 from journeys.flow import cycles, reachable
 from journeys.index import JourneyIndex
-from journeys.model import GoTo, Journey, Jump, Repeat, Step, Wait
+from journeys.model import GoTo, Journey, Jump, Repeat, Send, Step, Wait
+from journeys.moving import MOST_WRITTEN
 from journeys.resting import Rest, at_once, perhaps_at_once, ways
 
 MOST_STEPS, DEEPEST = 1_000, 30
@@ -74,5 +75,7 @@ def _restless(index: JourneyIndex) -> Iterator[Problem]:
             inside = (way for step in cycle for way in ways(index, index.steps[step]))
             kinds = {rest.value for target, rest in inside if target in cycle and rest not in (Rest.NONE, Rest.SURE)}
             message = f"the loop of {', '.join(cycle)} waits only {' and '.join(sorted(kinds))}; then it runs without rest"
+            if any(isinstance(index.steps[step], Send) for step in cycle):
+                message += f" and writes in each round, until it is ended after {MOST_WRITTEN}"
             remedy = "add a wait 'for' some time"
             yield Problem(path=index.places[cycle[0]].path, message=message, remedy=remedy, severity="warning")

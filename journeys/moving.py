@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from journeys.cursor import Cursor
 from journeys.errors import UnknownStep
-from journeys.model import Exit, Journey, Jump, Repeat, Step
+from journeys.model import Exit, Journey, Jump, Repeat, Send, Step
 
 COMPLETED = "completed"
 ENDLESS = "endless"
@@ -15,6 +15,8 @@ ROUNDS_WITHIN = timedelta(hours=1)
 """Real time for so many rounds: a real condition may hold each time that somebody comes by in a life."""
 AT_ONCE = timedelta(seconds=2)
 """Real time in which a condition that holds on arrival is noticed."""
+MOST_WRITTEN = 10
+"""How often in a row one send step may write to somebody who has not rested meanwhile, within `ROUNDS_WITHIN`."""
 
 
 def move(
@@ -65,6 +67,13 @@ def move(
 def _pass(step: str, passed: list[str] | None) -> None:
     if passed is not None:
         passed.append(step)
+
+
+def turned(step: Step) -> str:
+    """Why somebody who comes to this step turns in a circle."""
+    if isinstance(step, Send):
+        return f"wrote {MOST_WRITTEN} times in a row without the person having rested: the loop is a circle"
+    return f"came here {MOST_ROUNDS} times in a row without having to wait: the loop is a circle"
 
 
 def finish(cursor: Cursor, reason: str, event_id: str | None = None) -> Cursor:

@@ -9,7 +9,8 @@ from journeys.flow import followers
 from journeys.index import JourneyIndex
 from journeys.model import ConditionPath, DateRef, MessagePath, Repeat, Step, Timeout, Until, Wait, WaitFor, WaitPath
 
-_COME_BY_THEMSELVES = {"sent", "delivered", "bounced", "rejected"}
+COME_BY_THEMSELVES = frozenset({"sent", "delivered", "bounced", "rejected"})
+"""Outcomes that a message has within moments, whatever the person does: who waits for them alone does not rest."""
 
 
 class Rest(Enum):
@@ -71,7 +72,7 @@ def _of_path(path: WaitPath, ends: list[Condition]) -> Rest:
             return Rest.SURE  # nobody goes round again: it leads out
         case ConditionPath():
             return Rest.NONE if always(path.if_) else Rest.CONDITION
-        case MessagePath() if path.status in _COME_BY_THEMSELVES:
+        case MessagePath() if path.status in COME_BY_THEMSELVES:
             return Rest.OUTCOME
         case _:
             return Rest.SURE

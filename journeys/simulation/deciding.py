@@ -126,11 +126,13 @@ class Decider:
         match answer:
             case Go():
                 run.newest[step.id] = visit
+                run.rests.wrote(step, now)
                 self._tell(run, "sent", step, visit, {}, seen | {"channel": answer.channel})
                 self._mail.post(being, run, step, visit, wish, answer)
                 return DONE
             case No():
                 run.newest[step.id] = visit
+                run.rests.skipped(step)
                 seen |= {"reason": answer.reason, "detail": answer.detail}
                 self._tell(run, "skipped", step, visit, {"detail": "skipped"}, seen)
                 return DONE

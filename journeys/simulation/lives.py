@@ -5,11 +5,11 @@ from functools import partial
 
 from journeys.engine import Finish, advance, plan
 from journeys.model import Call, StartJourney, Wait, WaitFor
-from journeys.moving import ENDLESS
+from journeys.moving import ENDLESS, turned
 from journeys.outcome import Matched, Outcome, PastDue, TimedOut, Woke
 from journeys.simulation.agenda import Agenda, Rank
 from journeys.simulation.being import Being
-from journeys.simulation.circles import TOLD
+from journeys.simulation.circles import comes_by_itself
 from journeys.simulation.deciding import Decider
 from journeys.simulation.enrolment import Enrolment, Pending
 from journeys.simulation.facts import Fact
@@ -118,7 +118,8 @@ class Lives:
         assert run.cursor.step is not None
         self._decider.waits.met(run, listener, fact, run.cursor.step, run.cursor.visit, self.now)
         met_at = self.now if listener.source == "condition" else None
-        self._resume(being, run, Matched(path=listener.path, event_id=fact.id), met_at)
+        by_itself = comes_by_itself(fact.body)
+        self._resume(being, run, Matched(path=listener.path, event_id=fact.id), met_at, by_itself=by_itself)
 
     def _follow(self, being: Being, run: Enrolment, pending: Pending) -> None:
         """A wait follows its date, and the person into another zone."""
@@ -151,7 +152,7 @@ class Lives:
                 return
             step = run.journey.index.steps[effect.step_id]
             if run.rests.turns(step, self.now):
-                self._teller.line(run, self.now, "circle", step.id, effect.visit, {"reason": ENDLESS}, dict(TOLD))
+                self._teller.line(run, self.now, "circle", step.id, effect.visit, {"reason": ENDLESS}, {"reason": turned(step)})
                 self._finish(being, run, ENDLESS)
                 return
             outcome = self._decider.decide(being, run, step, effect.visit)
@@ -202,12 +203,18 @@ class Lives:
                 run.results[step] = pending.settled.result
                 self._resume(being, run, Matched(path=pending.settled.path, event_id=f"{run.id}:{step}:{visit}"))
             case "deferred" | "child":
+                run.rests.rested()
                 run.token += 1
                 run.pending = None
                 self._drive(being, run)
 
-    def _resume(self, being: Being, run: Enrolment, outcome: Outcome, met_at: datetime | None = None) -> None:
-        """The wait is over (`met_at`: by a condition); what happened until now counts for the next one where time ended it."""
+    def _resume(
+        self, being: Being, run: Enrolment, outcome: Outcome, met_at: datetime | None = None, *, by_itself: bool = False
+    ) -> None:
+        """The wait is over (`met_at`: by a condition; `by_itself`: by a message's outcome that nobody brings about).
+
+        What happened until now counts for the next one where time ended it.
+        """
         pending = run.pending
         assert pending is not None
         step = run.journey.index.steps[run.cursor.step or ""]
@@ -215,7 +222,8 @@ class Lives:
             result = run.results.get(step.id)
             seen = result if isinstance(result, dict) else {}
             self._teller.line(run, self.now, "wait met", step.id, run.cursor.visit, {"path": outcome.path}, dict(seen))
-        run.rests.left(step, pending.entered_at, pending.until, met_at)
+            run.rests.answered(pending.entered_at, self.now)
+        run.rests.left(step, pending.entered_at, pending.until, met_at, by_itself=by_itself)
         run.unpark((min(pending.until or self.now, self.now), 0))
         event_id = run.cursor.event_id
         self._advance(run, outcome)

@@ -146,7 +146,7 @@ FINDINGS = [
     (
         small(send("s"), waiting({"message": "s", "status": "delivered"}), goto("g", "s")),
         "$.steps[0]",
-        "outcomes that messages have within moments",
+        "outcomes that messages have within moments; then it runs without rest and writes in each round",
         WARNING,
     ),
     (

@@ -7,8 +7,8 @@ import pytest
 
 from conditions import parse_condition
 from conditions.computed import ComputedDraft, ComputedTrait
-from journeys.moving import MOST_ROUNDS
-from journeys.simulation import Setting, simulate
+from journeys.moving import MOST_ROUNDS, MOST_WRITTEN
+from journeys.simulation import Behaviour, Setting, simulate
 from tests.journeys.simulation.support import (
     DAY,
     HOUR,
@@ -270,6 +270,32 @@ def test_a_condition_that_holds_each_time_is_a_circle_after_a_hundred_rounds(rou
     holds = {"id": "w", "type": "wait_for", "paths": [{"id": "so", "if": {"trait": "x", "eq": 1}}]}
     life = live(journey({"id": "r", "type": "repeat", "max": rounds, "steps": [holds]}), who=person(x=1))
     assert ended(life) == (end, 0 * DAY)
+
+
+def test_a_loop_that_writes_on_and_on_is_ended_after_ten_messages() -> None:
+    """Nothing in it takes the person's time: a message is delivered whatever they do."""
+    delivered = {"id": "w", "type": "wait_for", "paths": [{"id": "p", "message": "s", "status": "delivered"}]}
+    loop = {"id": "r", "type": "repeat", "until": {"trait": "x", "eq": 1}, "steps": [send("s"), delivered]}
+    slow = Setting(behaviour=Behaviour.model_validate({"email": [{"status": "delivered", "after": ["PT1M", "PT1M"]}]}))
+    for setting, until in ((Setting(), 0 * HOUR), (slow, MOST_WRITTEN * HOUR / 60)):
+        life = live(journey(loop), setting=setting)
+        assert ended(life) == ("endless", until)
+        assert len(life.messages) == MOST_WRITTEN
+        assert "circle s" in told(life)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        wait("w", **{"for": "PT1M"}),
+        {"id": "w", "type": "wait_for", "paths": [{"id": "p", "event": "No"}], "timeout": {"after": "PT1M"}},
+        {"id": "w", "type": "wait_for", "paths": [{"id": "p", "message": "s", "status": "opened"}]},
+    ],
+)
+def test_a_loop_in_which_each_message_waits_for_time_or_the_person_is_not(rest: dict[str, Any]) -> None:
+    setting = Setting(behaviour=Behaviour.model_validate({"email": [{"status": "delivered"}, {"status": "opened"}]}))
+    life = live(journey({"id": "r", "type": "repeat", "max": 3 * MOST_WRITTEN, "steps": [send("s"), rest]}), setting=setting)
+    assert (ended(life)[0], len(life.messages)) == ("completed", 3 * MOST_WRITTEN)
 
 
 def test_a_time_of_day_that_is_past_on_arrival_is_waited_for_until_the_next_day() -> None:

@@ -1,15 +1,15 @@
 """Deciding steps once."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
-from contracts.channels import SendResult
+from contracts.channels import Channel, Receipt, SendResult, Status
 from contracts.journeys import StepItem
 from infra.errors import BadInput
-from journeys.moving import MOST_ROUNDS
+from journeys.moving import MOST_ROUNDS, MOST_WRITTEN
 from journeys.outcome import Chose, Deferred, Done, Ended, Later, PastDue, Sleep
 from services.journeys import reporting
 from services.journeys.reporting import Story
@@ -75,6 +75,72 @@ async def test_a_loop_in_which_nobody_ever_rests_is_ended(
         outcomes.append(await service.perform(enrolment_id, "w", visit=visit))
     assert not any(isinstance(each, Ended) for each in outcomes[:-1])
     assert (outcomes[-1] == Ended(reason="endless")) is ends
+
+
+OUTCOME = {"id": "w", "type": "wait_for", "paths": [{"id": "is", "message": "hello", "status": "delivered"}]}
+ORDER = {"id": "w", "type": "wait_for", "paths": [{"id": "is", "event": "Order"}]}
+NOT_YET = {**HOLDS, "timeout": {"after": "PT1S"}}
+
+
+@pytest.mark.parametrize(
+    ("wait", "holds", "pauses", "ends"),
+    [
+        (OUTCOME, False, 0, True),
+        (OUTCOME, False, 60, True),  # a provider that takes a while
+        (OUTCOME, False, 7 * 60, False),
+        (HOLDS, True, 0, True),
+        (PAST, False, 0, True),
+        (RESTS, False, 0, False),
+        (NOT_YET, False, 2, False),
+        (ORDER, False, 0, False),
+    ],
+)
+async def test_nobody_is_written_to_in_each_round_of_a_loop_that_goes_on_by_itself(
+    service: Service, wait: dict[str, object], pauses: int, *, holds: bool, ends: bool
+) -> None:
+    await service.publish(steps=[{"id": "round", "type": "repeat", "until": {"event": "Paid"}, "steps": [SEND, wait]}])
+    service.neighbours.holds = holds
+    profile_id, enrolment_id = await service.enter()
+    for visit in range(1, MOST_WRITTEN + 1):
+        assert await service.perform(enrolment_id, "hello", visit=visit) == Done()
+        service.pass_time(timedelta(seconds=pauses))
+        service.neighbours.receipts[enrolment_id].append(_delivered(enrolment_id, visit, service.clock.now()))
+        if wait is ORDER:
+            service.neighbours.track(profile_id, service.event("Order"))
+        await service.perform(enrolment_id, "w", visit=visit)
+    last = await service.perform(enrolment_id, "hello", visit=MOST_WRITTEN + 1)
+    assert last == (Ended(reason="endless") if ends else Done())
+    assert len(service.neighbours.sent) == MOST_WRITTEN + (not ends)
+
+
+def _delivered(enrolment_id: UUID, visit: int, at: datetime) -> Receipt:
+    return Receipt(
+        id=f"r{visit}",
+        message_id=uuid4(),
+        status=Status.DELIVERED,
+        channel=Channel.EMAIL,
+        attempt_number=1,
+        at=at,
+        enrolment=enrolment_id,
+        journey="signup",
+        step="hello",
+        visit=visit,
+    )
+
+
+async def test_a_message_that_was_put_off_meanwhile_turns_in_no_circle(service: Service) -> None:
+    await service.publish(steps=[{"id": "round", "type": "repeat", "until": {"event": "Paid"}, "steps": [SEND, PAST]}])
+    _, enrolment_id = await service.enter()
+    accepted = service.neighbours.result
+    for visit in range(1, MOST_WRITTEN + 2):
+        if visit == 3:
+            until = service.clock.now() + timedelta(minutes=1)
+            service.neighbours.result = SendResult(status="deferred", until=until, reason="quiet_hours")
+            assert isinstance(await service.perform(enrolment_id, "hello", visit=visit), Deferred)
+            service.neighbours.result = accepted
+            service.pass_time(timedelta(minutes=1))
+        assert await service.perform(enrolment_id, "hello", visit=visit) == Done()
+        await service.perform(enrolment_id, "w", visit=visit)
 
 
 async def test_the_same_step_twice_in_one_call_is_decided_once(service: Service) -> None:
