@@ -207,7 +207,11 @@ class RefusalRow(Base, table=True):
     """Somebody who met a journey's entry trigger and did not enter, and why; `seen` are the values that it rests on."""
 
     __tablename__ = "refusal"
-    __table_args__ = (Index("refusal_by_profile", "profile_id", "journey"), Index("refusal_by_journey", "journey", "at"))
+    __table_args__ = (
+        Index("refusal_by_profile", "profile_id", "journey"),
+        Index("refusal_by_journey", "journey", "at"),
+        Index("refusal_by_time", "at"),
+    )
 
     journey: str = Field(primary_key=True)
     event_id: str = Field(primary_key=True)

@@ -295,7 +295,9 @@ def test_a_loop_that_writes_on_and_on_is_ended_after_ten_messages() -> None:
 def test_a_loop_in_which_each_message_waits_for_time_or_the_person_is_not(rest: dict[str, Any]) -> None:
     setting = Setting(behaviour=Behaviour.model_validate({"email": [{"status": "delivered"}, {"status": "opened"}]}))
     life = live(journey({"id": "r", "type": "repeat", "max": 3 * MOST_WRITTEN, "steps": [send("s"), rest]}), setting=setting)
-    assert (ended(life)[0], len(life.messages)) == ("completed", 3 * MOST_WRITTEN)
+    end = ended(life)
+    assert end is not None
+    assert (end[0], len(life.messages)) == ("completed", 3 * MOST_WRITTEN)
 
 
 def test_a_time_of_day_that_is_past_on_arrival_is_waited_for_until_the_next_day() -> None:
