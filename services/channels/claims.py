@@ -59,7 +59,7 @@ _RELEASE = text(
     "WHERE id = ANY(CAST(:ids AS uuid[])) AND state = 'claimed' AND claimed_by = :me"
 )
 _HOLD_BACK = text(
-    "UPDATE attempt a SET state = 'queued', claimed_by = NULL, lease_until = NULL, held_until = r.until, "
+    "UPDATE attempt a SET state = 'queued', claimed_by = NULL, lease_until = NULL, held_until = r.until, not_taken_since = NULL, "
     f"not_before = {_REAL.format(virtual='r.until')} "
     "FROM json_to_recordset(CAST(:rows AS json)) AS r(id uuid, until timestamptz) "
     "WHERE a.id = r.id AND a.state = 'claimed' AND a.claimed_by = :me"
@@ -74,6 +74,8 @@ _SETTLE = text(
     f"reason = CASE WHEN {_OVERTAKEN} THEN '{FELL_BACK}' WHEN r.reason = '' THEN a.reason ELSE r.reason END, "
     "provider_id = coalesce(nullif(r.provider_id, ''), a.provider_id), lease_until = NULL, claimed_by = NULL, "
     "not_before = CASE WHEN r.state = 'queued' THEN now() + make_interval(secs => r.wait) ELSE a.not_before END, "
+    "not_taken_since = CASE WHEN r.state = 'queued' THEN coalesce(a.not_taken_since, now()) "
+    "WHEN r.state = 'unknown' THEN a.not_taken_since END, "
     "unknown_since = CASE WHEN r.state = 'unknown' THEN coalesce(a.unknown_since, now()) END, "
     "check_at = CASE WHEN r.state = 'unknown' THEN now() + make_interval(secs => r.wait) END "
     "FROM json_to_recordset(CAST(:rows AS json)) AS r(id uuid, state text, reason text, provider_id text, wait float8, "
@@ -89,7 +91,7 @@ _ARM = text(
 _OFFER = text(
     "UPDATE message m SET fallback_due = :now, fallback_floor = now() FROM attempt a WHERE a.id = ANY(CAST(:ids AS uuid[])) "
     "AND m.id = a.message_id AND m.number = a.number AND m.cancelled_at IS NULL "
-    "AND jsonb_array_length(m.channels) > m.position + 1"
+    "AND a.not_taken_since <= now() - CAST(:patience AS interval) AND jsonb_array_length(m.channels) > m.position + 1"
 )
 _TAKE_BACK = text(
     f"UPDATE attempt SET state = 'cancelled', reason = '{FELL_BACK}' WHERE id = ANY(CAST(:ids AS uuid[])) AND state = 'queued' "
@@ -263,10 +265,13 @@ async def arm_fallbacks(session: AsyncSession, ids: Sequence[UUID], now: datetim
         await session.execute(_ARM, {"ids": list(ids), "now": now, "grace": grace})
 
 
-async def offer_fallbacks(session: AsyncSession, ids: Sequence[UUID], now: datetime) -> None:
-    """Lets a further channel be tried now (virtual), if there is one, though these attempts are still queued."""
+async def offer_fallbacks(session: AsyncSession, ids: Sequence[UUID], now: datetime, patience: timedelta) -> None:
+    """Lets a further channel be tried now (virtual), if there is one, though these attempts are still queued.
+
+    Only for those that their provider has not taken for as long as `patience` (real).
+    """
     if ids:
-        await session.execute(_OFFER, {"ids": list(ids), "now": now})
+        await session.execute(_OFFER, {"ids": list(ids), "now": now, "patience": patience})
 
 
 async def take_back(session: AsyncSession, ids: Sequence[UUID]) -> list[UUID]:

@@ -23,7 +23,7 @@ from services.channels import claims, suppressions
 from services.channels.claims import Claim, Settled
 from services.channels.consents import heeded
 from services.channels.decision import EXPIRED, NO_CONSENT, UNKNOWN_PROFILE, Person, Policy
-from services.channels.fallback import PATIENCE_CALLS
+from services.channels.fallback import PATIENCE
 from services.channels.pace import Pace
 from services.channels.people import People
 from services.channels.receipt_book import ReceiptBook, Report
@@ -261,7 +261,8 @@ class Delivery:
             grace = timedelta(seconds=self._options.fallback_grace)
             await claims.arm_fallbacks(session, [id_ for id_ in waiting if id_ in with_fallback], now, grace)
             await self._book.refused(session, final, now)
-            await claims.offer_fallbacks(session, [claim.id for claim, outcome in outcomes if _tried_long(claim, outcome)], now)
+            not_taken = [id_ for id_, outcome in refused.items() if not outcome.permanent]
+            await claims.offer_fallbacks(session, not_taken, now, PATIENCE)
             dead = {str(id_): Suppress.DEAD.value for id_, outcome in refused.items() if outcome.address_dead}
             stop = {str(id_): Suppress.STOP.value for id_, outcome in refused.items() if outcome.stopped}
             await suppressions.add_for_attempts(session, dead | stop, now)
@@ -280,14 +281,6 @@ class Delivery:
     async def _release(self, taken: Sequence[Claim], seconds: float) -> None:
         async with self._database.begin() as session:
             await claims.release(session, self._me, [claim.id for claim in taken], timedelta(seconds=seconds))
-
-
-def _tried_long(claim: Claim, outcome: Outcome) -> bool:
-    match outcome:
-        case Refused(permanent=False, retry_after=None):
-            return claim.calls + 1 >= PATIENCE_CALLS
-        case _:
-            return False
 
 
 def _settled(claim: Claim, outcome: Outcome, most_calls: int | None) -> Settled:

@@ -32,8 +32,9 @@ log = structlog.get_logger(__name__)
 _MOST = 100
 _IDLE_SECONDS = 0.2
 _IN_HAND = frozenset({"queued", "claimed", "calling"})
-PATIENCE_CALLS = 50
-"""After so many refused connections (some three and a half hours) a further channel is tried, if it may be."""
+PATIENCE = timedelta(hours=3, minutes=30)
+"""A provider that has not taken a message for so long (real time) loses it to a further channel, if there is one that may be
+tried: it cannot be reached, turns our account away, or tells us to wait."""
 
 _FIELDS = (
     "id, profile_id, template, template_version, channels, purpose, unless, within_seconds, valid_until, "
@@ -48,7 +49,9 @@ _TRIED = text(
     "WHERE a.message_id = ANY(CAST(:ids AS uuid[])) AND a.number = m.number"
 )
 _HOLD = text(
-    "SELECT id, message_id, channel, state, status, rank, reason, calls FROM attempt WHERE id = ANY(CAST(:ids AS uuid[])) "
+    "SELECT id, message_id, channel, state, status, rank, reason, "
+    "coalesce(not_taken_since <= now() - CAST(:patience AS interval), false) AS tried_long "
+    "FROM attempt WHERE id = ANY(CAST(:ids AS uuid[])) "
     "ORDER BY id FOR NO KEY UPDATE SKIP LOCKED"
 )
 _LOCK = text(
@@ -146,7 +149,8 @@ async def _locked(
     """The messages that are ours to move on, still due and with all their attempts, and these attempts as they are now."""
     values = {"ids": [row.id for row in due], "numbers": [row.number for row in due], "now": now}
     locked = {row[0] for row in (await session.execute(_LOCK, values)).all()}
-    held = (await session.execute(_HOLD, {"ids": [each.id for each in tried if each.message_id in locked]})).all()
+    tried_here = [each.id for each in tried if each.message_id in locked]
+    held = (await session.execute(_HOLD, {"ids": tried_here, "patience": PATIENCE})).all()
     ours = {each.id for each in held}
     return locked - {each.message_id for each in tried if each.id not in ours}, held
 
@@ -156,8 +160,8 @@ def _because(row: Row[Any], current: Sequence[Row[Any]]) -> str:
     alive = [each for each in current if Status(each.status) not in FAILED]
     if not alive:
         return "; ".join(f"{each.channel}: {each.status} {each.reason}".strip() for each in current)
-    if all(each.state == "queued" and each.calls >= PATIENCE_CALLS for each in alive):
-        return f"{alive[0].channel}: not taken in {alive[0].calls} calls"
+    if all(each.state == "queued" and each.tried_long for each in alive):
+        return f"{alive[0].channel}: not taken within {PATIENCE} ({alive[0].reason})"
     if any(each.state in _IN_HAND or each.state == "cancelled" for each in alive):
         return ""  # its time starts when it is sent; what was taken back stays back
     if row.unless is None or any(each.rank >= RANK[Status(row.unless)] for each in alive):

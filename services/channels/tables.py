@@ -97,7 +97,8 @@ class Attempt(Table, table=True):
 
     `state`: queued → claimed → calling → sent | refused | unknown; or cancelled. `calling` is committed before the
     provider is called, so that a claimed row whose dispatcher died was provably not sent. `status` is the highest
-    receipt. Instants are virtual but for `not_before`, `lease_until`, `called_at`, `unknown_since` and `check_at`.
+    receipt. Instants are virtual but for `not_before`, `lease_until`, `called_at`, `not_taken_since`, `unknown_since` and
+    `check_at`. `not_taken_since` is the first of the calls that it was not taken at; after quiet hours, anew.
     A queued attempt with `held_until` waits for the end of quiet hours; `not_before` is when this clock shows it.
     """
 
@@ -130,6 +131,7 @@ class Attempt(Table, table=True):
     held_until: datetime | None = _instant(nullable=True)
     lease_until: datetime | None = _instant(nullable=True)
     called_at: datetime | None = _instant(nullable=True)
+    not_taken_since: datetime | None = _instant(nullable=True)
     unknown_since: datetime | None = _instant(nullable=True)
     check_at: datetime | None = _instant(nullable=True)
     created_at: datetime = _instant()

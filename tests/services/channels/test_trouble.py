@@ -60,13 +60,37 @@ async def test_a_long_outage_of_one_provider_brings_the_next_channel_and_takes_n
     world.people.change(ada, traits={**world.people.profiles[ada].traits, "email": "ada@example.com"})
     for person in (ada, bob):
         await world.send_one(person, SMS, Channel.EMAIL)
-    await world.sql("UPDATE attempt SET calls = 49")
+    await world.sql("UPDATE attempt SET not_taken_since = now() - interval '4 hours'")
     await world.dispatch()
     await world.reached(ada, ("sms", "cancelled"), ("email", "delivered"))
     first, second = (await world.story(ada))[0]["attempts"]
-    assert (first["reason"], second["because"]) == ("fell_back", "sms: not taken in 50 calls")
+    assert first["reason"] == "fell_back"
+    assert second["because"].startswith("sms: not taken within 3:30:00 (not_taken ")
     await until(lambda: world.sql("SELECT 1 FROM message WHERE fallback_note LIKE '%no further channel: unreachable%'"))
     assert [(a["state"], a["status"]) for a in (await world.story(bob))[0]["attempts"]] == [("queued", "queued")]
+
+
+@pytest.mark.parametrize("status", [401, 403, 429])
+async def test_whom_a_provider_turns_away_for_hours_gets_the_next_channel_or_waits(world: World, status: int) -> None:
+    ada, bob = (world.people.add(name=n, phone=f"+1555000200{i}", email=f"{n}@example.com") for i, n in enumerate("AB"))
+    await world.fault("error", status=status, channel="sms")
+    await world.send_one(ada, SMS, Channel.EMAIL)
+    await world.send_one(bob, SMS)
+    await world.sql("UPDATE attempt SET not_taken_since = now() - interval '4 hours'")
+    await world.dispatch()
+    await world.reached(ada, ("sms", "cancelled"), ("email", "delivered"))
+    await until(lambda: world.sql("SELECT 1 FROM attempt WHERE state = 'queued' AND not_before > now()"))
+    assert await world.attempts(bob) == [("sms", "queued")]
+    assert {message["channel"] for message in await world.sandbox.messages()} == {"email"}
+
+
+async def test_a_message_that_was_turned_away_once_waits_for_its_provider(world: World) -> None:
+    ada = world.people.add(name="Ada", phone="+15550002001", email="ada@example.com")
+    await world.fault("error", status=401, channel="sms")
+    await world.send_one(ada, SMS, Channel.EMAIL)
+    await world.dispatch()
+    await until(lambda: world.sql("SELECT 1 FROM attempt WHERE state = 'queued' AND not_taken_since <= now()"))
+    assert await world.sql("SELECT fallback_due FROM message") == [(None,)]
 
 
 async def test_a_push_endpoint_whose_host_never_answers_is_given_up_after_a_day_of_calls(world: World) -> None:
