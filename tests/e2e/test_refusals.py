@@ -1,7 +1,6 @@
 """What is malformed or not allowed is refused with the place and the remedy, and leaves nothing behind."""
 
 import asyncio
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -168,36 +167,6 @@ async def test_a_malformed_segment_and_computed_trait_are_refused(shop: Shop) ->
     assert any(place.startswith("$.condition.all[0]") for place in places)
     assert any(place.startswith("$.condition.all[1].within") for place in places)
     assert of_trait
-
-
-SETTINGS: Mapping[str, tuple[dict[str, str], tuple[str, ...]]] = {
-    "keys that are no JSON": ({"REIS_API_KEYS": "let me in"}, ("REIS_API_KEYS", "reis keys new")),
-    "a key without its scopes": (
-        {"REIS_API_KEYS": '[{"name": "x", "sha256": "y"}]'},
-        ("REIS_API_KEYS[0].scopes", "reis keys new"),
-    ),
-    "an unknown time zone": ({"REIS_TIMEZONE": "Middle/Earth"}, ("REIS_TIMEZONE", "Middle/Earth", "Europe/Berlin")),
-    "a port that is none": ({"REIS_PORT": "http"}, ("REIS_PORT", "integer")),
-    "odd quiet hours": ({"REIS_QUIET_HOURS": "at night"}, ("REIS_QUIET_HOURS", "at night", "HH:MM-HH:MM")),
-}
-
-
-@pytest.mark.parametrize("case", SETTINGS)
-async def test_a_malformed_setting_ends_the_role_with_a_clear_sentence(shop: Shop, case: str) -> None:
-    wrong, says = SETTINGS[case]
-    role = "channels" if "REIS_QUIET_HOURS" in wrong else "profiles"
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "infra.cli", "run", role),
-        env={**shop.system.env, "REIS_PORT": "0", **wrong},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    said = err.decode()
-    assert process.returncode == 1, out.decode() + said
-    assert "Traceback" not in said
-    for part in says:
-        assert part in said
 
 
 def signed_by_twilio(shop: Shop, path: str, form: dict[str, str]) -> dict[str, Any]:
