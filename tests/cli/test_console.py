@@ -1,27 +1,14 @@
 """The console script, run as a person runs it."""
 
-import asyncio
-import sys
 from pathlib import Path
 
 from infra.local.system import LocalSystem
+from tests.infra.cli.ran import ran
 from tests.infra.local.roles import TINY
 
 
-async def _reis(*arguments: str, data_dir: Path) -> tuple[int, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "cli", *arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={"REIS_DATA_DIR": str(data_dir), "COLUMNS": "400"},
-    )
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
-
-
 async def test_the_help_names_the_commands_of_every_room(tmp_path: Path) -> None:
-    code, out, _ = await _reis("--help", data_dir=tmp_path)
+    code, out, _ = await ran("cli", "--help", data_dir=tmp_path)
     assert code == 0
     for command in (
         *("up", "run", "migrate", "keys", "demo", "validate", "schema", "test", "simulate", "backtest"),
@@ -35,7 +22,7 @@ async def test_publishing_names_each_file_that_is_no_definition_with_its_remedy(
     (tmp_path / "files" / "half.json").write_text('{"key": ')
     (tmp_path / "files" / "nameless.json").write_text('{"steps": []}')
     async with LocalSystem(tmp_path, known_roles=TINY):
-        code, out, _ = await _reis("publish", str(tmp_path / "files"), data_dir=tmp_path)
+        code, out, _ = await ran("cli", "publish", str(tmp_path / "files"), data_dir=tmp_path)
     assert code == 1
     assert "half.json" in out
     assert "is not JSON" in out

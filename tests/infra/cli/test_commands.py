@@ -11,23 +11,12 @@ import pytest
 
 from infra.local.folder import DataFolder
 from infra.local.system import LocalSystem
+from tests.infra.cli.ran import ran
 from tests.infra.local.roles import TINY
 
 
-async def _reis(*arguments: str, data_dir: Path) -> tuple[int, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "infra.cli", *arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={"REIS_DATA_DIR": str(data_dir), "COLUMNS": "400"},
-    )
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
-
-
 async def test_commands_for_a_running_system_say_how_to_start_one(tmp_path: Path) -> None:
-    code, _, err = await _reis("keys", data_dir=tmp_path)
+    code, _, err = await ran("infra.cli", "keys", data_dir=tmp_path)
     assert code == 1
     assert f"no system runs on {tmp_path}; start one with `reis up`" in err
     assert "Traceback" not in err
@@ -35,17 +24,17 @@ async def test_commands_for_a_running_system_say_how_to_start_one(tmp_path: Path
 
 async def test_keys_shows_the_addresses_and_the_write_key_and_never_the_others(tmp_path: Path) -> None:
     async with LocalSystem(tmp_path, known_roles=TINY) as system:
-        code, out, _ = await _reis("keys", data_dir=tmp_path)
+        code, out, _ = await ran("infra.cli", "keys", data_dir=tmp_path)
         assert code == 0
         assert system.url("first") in out
         assert system.keys.write_key in out
         assert system.keys.service_key not in out
-        _, out, _ = await _reis("keys", "--admin", data_dir=tmp_path)
+        _, out, _ = await ran("infra.cli", "keys", "--admin", data_dir=tmp_path)
         assert out.strip() == system.keys.admin_key
 
 
 async def test_a_new_key_is_printed_once_and_only_its_hash_belongs_into_the_settings(tmp_path: Path) -> None:
-    code, out, _ = await _reis("keys", "new", "shop", "--scope", "track", data_dir=tmp_path)
+    code, out, _ = await ran("infra.cli", "keys", "new", "shop", "--scope", "track", data_dir=tmp_path)
     key, entry = (line.split(maxsplit=1)[1] for line in out.splitlines())
     assert code == 0
     assert key not in entry
@@ -53,7 +42,7 @@ async def test_a_new_key_is_printed_once_and_only_its_hash_belongs_into_the_sett
 
 
 async def test_an_unknown_role_is_answered_with_the_known_ones(tmp_path: Path) -> None:
-    code, _, err = await _reis("run", "nobody", data_dir=tmp_path)
+    code, _, err = await ran("infra.cli", "run", "nobody", data_dir=tmp_path)
     assert code == 2
     assert "there is no role 'nobody'; there are profiles" in err
 

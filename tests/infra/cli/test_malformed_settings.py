@@ -1,7 +1,5 @@
 """A setting that is wrong ends a role with a sentence that names it and says what would be right."""
 
-import asyncio
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import pytest
 from infra.cli.failures import told
 from infra.roles import ROLES
 from infra.settings import Settings
+from tests.infra.cli.ran import ran
 
 NEEDED = {"REIS_PORT": "0", "REIS_LINK_SECRET": "a long random text"}
 Case = tuple[str, dict[str, str], tuple[str, ...]]
@@ -110,15 +109,8 @@ COMMANDS: Mapping[str, tuple[tuple[str, ...], dict[str, str], tuple[str, ...]]] 
 @pytest.mark.parametrize("case", COMMANDS)
 async def test_every_command_says_it_in_a_sentence(tmp_path: Path, case: str) -> None:
     arguments, wrong, says = COMMANDS[case]
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", *arguments),
-        env={"REIS_DATA_DIR": str(tmp_path), "COLUMNS": "400", **NEEDED, **wrong},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    said = err.decode()
-    assert process.returncode == 1, out.decode() + said
+    code, out, said = await ran(*arguments, data_dir=tmp_path, **NEEDED, **wrong)
+    assert code == 1, out + said
     assert "Traceback" not in said
     for part in says:
         assert part in said
