@@ -32,11 +32,12 @@ from journeys.simulation.calling import Caller
 from journeys.simulation.enrolment import Enrolment, Pending
 from journeys.simulation.facts import DEPTH, Body, Moment, body
 from journeys.simulation.mail import Mail
-from journeys.simulation.sending import Go, Later, No, Wish, judge
+from journeys.simulation.sending import Go, Later, Wish, judge
 from journeys.simulation.stage import Stage
 from journeys.simulation.telling import Teller
 from journeys.simulation.waiting import Waits, anchor
 from journeys.splitting import choose
+from policy import No
 
 DONE = Done()
 MOST_LINKS = 10

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from journeys.simulation.being import Being
-from policy import PURPOSE_MISMATCH, TRANSACTIONAL, displaced_until, purpose_mismatch
+from policy import PURPOSE_MISMATCH, No, Ready, expired, kept_back, purpose_mismatch
 
-NO_CONSENT, SUPPRESSED, UNREACHABLE, EXPIRED = "no_consent", "suppressed", "unreachable", "expired"
-TEMPLATE_ERROR, UNKNOWN_TEMPLATE, FREQUENCY_CAP = "template_error", "unknown_template", "frequency_cap"
+NO_CONSENT, SUPPRESSED, UNREACHABLE = "no_consent", "suppressed", "unreachable"
+TEMPLATE_ERROR, UNKNOWN_TEMPLATE = "template_error", "unknown_template"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +39,13 @@ class Later:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class No:
-    reason: str
-    detail: str = ""
-
-
 def judge(wish: Wish, being: Being, now: datetime) -> Go | Later | No:
     """The first of the ranked channels that reaches the person, is consented to and not suppressed; then hours and caps.
 
     When none does, the first channel's reason is the answer.
     """
-    if wish.valid_until is not None and now >= wish.valid_until:
-        return No(EXPIRED, f"valid until {wish.valid_until.isoformat()}")
+    if (over := expired(wish.valid_until, now)) is not None:
+        return over
     templates = being.stage.setting.templates
     if templates is not None and wish.template not in templates:
         return No(UNKNOWN_TEMPLATE)
@@ -84,24 +78,8 @@ def _refusal(channel: str, wish: Wish, being: Being) -> str | None:
 
 
 def _in_its_turn(go: Go, wish: Wish, being: Being, now: datetime) -> Go | Later | No:
-    quiet = being.stage.quiet_hours
-    until = None
-    if quiet is not None and wish.purpose != TRANSACTIONAL:
-        until = quiet.until(now, being.traits.get("timezone"), wish.zone)
-    if until is not None:
-        if wish.valid_until is not None and until >= wish.valid_until:
-            said = f"quiet hours last until {until.isoformat()}; the message is valid until {wish.valid_until.isoformat()}"
-            return No(EXPIRED, said)
-        return Later(until, go.channel, "quiet_hours")
-    caps = being.stage.setting.policy.caps
-    if not caps:
-        return go
-    displaced = displaced_until(caps, being.sent, now, channel=go.channel, purpose=wish.purpose, message=wish.message)
-    if displaced is None:
-        return go
-    said = str(displaced)
-    if displaced.until is None:
-        return No(FREQUENCY_CAP, said)
-    if wish.valid_until is not None and displaced.until >= wish.valid_until:
-        return No(EXPIRED, f"{said}; the message is valid until {wish.valid_until.isoformat()}")
-    return Later(displaced.until, go.channel, FREQUENCY_CAP, said)
+    ready = Ready(wish.message, go.channel, wish.purpose, wish.valid_until, (being.traits.get("timezone"), wish.zone))
+    kept = kept_back(ready, now, being.stage.quiet_hours, being.stage.setting.policy.caps, being.sent)
+    if kept is None or isinstance(kept, No):
+        return kept or go
+    return Later(kept.until, go.channel, kept.reason, kept.detail)

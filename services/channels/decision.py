@@ -12,7 +12,7 @@ from channels.message import Content, EmailContent
 from contracts.channels import Channel, Purpose
 from contracts.profiles import ConsentState, Profile
 from infra.liquid import RenderFailed
-from policy import PURPOSE_MISMATCH, FrequencyCap, QuietHours, Sent, displaced_until, purpose_mismatch
+from policy import PURPOSE_MISMATCH, FrequencyCap, No, QuietHours, Ready, Sent, expired, kept_back, purpose_mismatch
 from services.channels.address import Address, addresses
 from services.channels.links import Links, Unsubscribe
 from services.channels.templates import Compiled
@@ -20,12 +20,9 @@ from services.channels.templates import Compiled
 NO_CONSENT = "no_consent"
 SUPPRESSED = "suppressed"
 UNREACHABLE = "unreachable"
-EXPIRED = "expired"
 TEMPLATE_ERROR = "template_error"
 UNKNOWN_PROFILE = "unknown_profile"
 UNKNOWN_TEMPLATE = "unknown_template"
-FREQUENCY_CAP = "frequency_cap"
-QUIET_HOURS = "quiet_hours"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +56,6 @@ class Later:
 
     until: datetime
     channel: Channel
-    reason: str
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class No:
-    """Not at all. `detail` says it for every channel that was looked at."""
-
     reason: str
     detail: str = ""
 
@@ -124,10 +113,10 @@ def decide(
     """The first of the ranked channels that reaches the person, is consented to, not suppressed, and renders.
 
     `suppressed` holds (channel, address hash), `sent` what the person got. When none does, the first channel's reason
-    is the answer. When one does, quiet hours and frequency caps say whether it goes now.
+    is the answer, and the detail says it of each. When one does, quiet hours and frequency caps say whether it goes now.
     """
-    if wish.valid_until is not None and now >= wish.valid_until:
-        return No(EXPIRED, f"valid until {wish.valid_until.isoformat()}")
+    if (over := expired(wish.valid_until, now)) is not None:
+        return over
     if person is None:
         return No(UNKNOWN_PROFILE)
     if template is None:
@@ -144,38 +133,19 @@ def decide(
             )
             continue
         passed_over = "; ".join(sentence for _, sentence in refusals)
-        go = Go(channel, position, outcome, passed_over)
-        return _outside_quiet_hours(wish, person, channel, now, policy) or _within_caps(wish, sent, channel, now, policy) or go
+        return _in_its_turn(Go(channel, position, outcome, passed_over), wish, person, sent, now, policy)
     if not refusals:
         return No(UNREACHABLE, "no further channel")
     return No(refusals[0][0], "; ".join(sentence for _, sentence in refusals))
 
 
-def _outside_quiet_hours(wish: Wish, person: Person, channel: Channel, now: datetime, policy: Policy) -> Later | No | None:
-    if wish.purpose == Purpose.TRANSACTIONAL or policy.quiet_hours is None:
-        return None
-    until = policy.quiet_hours.until(now, person.profile.traits.get("timezone"), wish.zone)
-    if until is None:
-        return None
-    return _later(Later(until, channel, QUIET_HOURS), wish, f"quiet hours last until {until.isoformat()}")
-
-
-def _within_caps(wish: Wish, sent: Sequence[Sent], channel: Channel, now: datetime, policy: Policy) -> Later | No | None:
-    if not policy.caps:
-        return None
-    displaced = displaced_until(policy.caps, sent, now, channel=channel.value, purpose=wish.purpose, message=str(wish.message_id))
-    if displaced is None:
-        return None
-    if displaced.until is None:
-        return No(FREQUENCY_CAP, str(displaced))
-    return _later(Later(displaced.until, channel, FREQUENCY_CAP, str(displaced)), wish, str(displaced))
-
-
-def _later(later: Later, wish: Wish, why: str) -> Later | No:
-    """Puts it off, unless it is no longer valid by then."""
-    if wish.valid_until is not None and later.until >= wish.valid_until:
-        return No(EXPIRED, f"{why}; the message is valid until {wish.valid_until.isoformat()}")
-    return later
+def _in_its_turn(go: Go, wish: Wish, person: Person, sent: Sequence[Sent], now: datetime, policy: Policy) -> Decision:
+    zones = (person.profile.traits.get("timezone"), wish.zone)
+    ready = Ready(str(wish.message_id), go.channel.value, wish.purpose, wish.valid_until, zones)
+    kept = kept_back(ready, now, policy.quiet_hours, policy.caps, sent)
+    if kept is None or isinstance(kept, No):
+        return kept or go
+    return Later(kept.until, go.channel, kept.reason, kept.detail)
 
 
 def _try(

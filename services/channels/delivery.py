@@ -15,14 +15,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from channels.message import Accepted, Adapter, Outcome, Refused, Unknown
 from channels.receipts import Suppress
-from contracts.channels import Channel, Purpose, Status
+from contracts.channels import Channel, Status
 from infra.clock import Clock
 from infra.db import Database
 from infra.errors import CallFailed
+from policy import No, Ready, expired, kept_back
 from services.channels import claims, suppressions
 from services.channels.claims import Claim, Settled
 from services.channels.consents import heeded
-from services.channels.decision import EXPIRED, NO_CONSENT, UNKNOWN_PROFILE, Person, Policy
+from services.channels.decision import NO_CONSENT, UNKNOWN_PROFILE, Person, Policy
 from services.channels.fallback import PATIENCE
 from services.channels.pace import Pace
 from services.channels.people import People
@@ -193,20 +194,18 @@ class Delivery:
     def _verdict(self, claim: Claim, person: Person | None) -> str | datetime | None:
         """Why it may not go (any more), when the quiet hours end that it must wait for, or nothing."""
         now = self._clock.now()
-        if claim.valid_until is not None and now >= claim.valid_until:
-            return EXPIRED
+        if (over := expired(claim.valid_until, now)) is not None:
+            return over.reason
         if person is None:
             return UNKNOWN_PROFILE
         if not person.may_get(claim.message.channel, claim.purpose):
             return NO_CONSENT
-        if claim.purpose == Purpose.TRANSACTIONAL or self._policy.quiet_hours is None:
-            return None
-        until = self._policy.quiet_hours.until(now, person.profile.traits.get("timezone"), claim.zone)
-        if until is None:
-            return None
-        if claim.valid_until is not None and until >= claim.valid_until:
-            return EXPIRED
-        return until
+        zones = (person.profile.traits.get("timezone"), claim.zone)
+        ready = Ready(str(claim.id), claim.message.channel.value, claim.purpose, claim.valid_until, zones)
+        kept = kept_back(ready, now, self._policy.quiet_hours, (), ())  # its place in the caps it has
+        if isinstance(kept, No):
+            return kept.reason
+        return None if kept is None else kept.until
 
     async def _send(self, claim: Claim, deadline: float) -> Outcome:
         """Makes the call, unless this process slept so long that the lease could end during it."""

@@ -18,11 +18,11 @@ from contracts.channels import Status
 from infra.clock import Clock
 from infra.db import Database
 from infra.errors import CallFailed
-from policy import Sent
+from policy import No, Sent
 from services.channels import claims, ledger
 from services.channels.allowance import allowance
 from services.channels.consents import heeded
-from services.channels.decision import Decision, Go, Later, No, Policy, Wish, decide
+from services.channels.decision import Decision, Go, Later, Policy, Wish, decide
 from services.channels.people import People
 from services.channels.receipt_book import ReceiptBook, Report
 from services.channels.template_store import TemplateStore

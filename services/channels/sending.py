@@ -13,11 +13,11 @@ from contracts.channels import SendRequest, SendResult
 from infra.clock import Clock
 from infra.db import Database
 from infra.feed.outbox import new_id
-from policy import Sent
+from policy import No, Sent
 from services.channels import ledger
 from services.channels.allowance import allowance
 from services.channels.consents import heeded
-from services.channels.decision import Decision, Go, Later, No, Person, Policy, Wish, decide
+from services.channels.decision import Decision, Go, Later, Person, Policy, Wish, decide
 from services.channels.people import People
 from services.channels.template_store import TemplateStore
 from services.channels.templates import Compiled
