@@ -4,39 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from channels.message import Accepted, Adapter, Outcome, Refused, Unknown
-from channels.receipts import Suppress
 from contracts.channels import Channel, Status
 from infra.clock import Clock
 from infra.db import Database
 from infra.errors import CallFailed
 from policy import No, Ready, expired, kept_back
-from services.channels import claims, suppressions
-from services.channels.claims import Claim, Settled
+from services.channels import claims
+from services.channels.claims import Claim
 from services.channels.consents import heeded
 from services.channels.decision import NO_CONSENT, UNKNOWN_PROFILE, Person, Policy
-from services.channels.fallback import PATIENCE
+from services.channels.outcomes import Outcomes
 from services.channels.pace import Pace
 from services.channels.people import People
 from services.channels.receipt_book import ReceiptBook, Report
+from services.channels.settling import Settled, settle
 
 log = structlog.get_logger(__name__)
 
 _QUICK_SECONDS = 0.02
 _IDLE_SECONDS = 0.25
-_LONGEST_WAIT_SECONDS = 300.0
-_LONGEST_PAUSE_SECONDS = 3600.0
 _TROUBLE_SECONDS = 1.0
-_WRITE_AGAIN_SECONDS = (0.1, 0.5, 2.0, 5.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +96,9 @@ class Delivery:
         self._provider = provider
         self._options = options
         self._me = me
+        self._outcomes = Outcomes(
+            database, book, clock, most_calls=provider.most_calls, fallback_grace=timedelta(seconds=options.fallback_grace)
+        )
         self._aimed = False
 
     async def run(self) -> None:
@@ -131,7 +129,7 @@ class Delivery:
                 taken, unreadable = await claims.claim(session, self._me, self._provider.channels, most, self._options.lease)
                 if unreadable:
                     now, why = self._clock.now(), "its content cannot be read"
-                    await claims.settle(session, [Settled(id_, "refused", why) for id_ in unreadable])
+                    await settle(session, [Settled(id_, "refused", why) for id_ in unreadable])
                     await self._book.record(session, [Report(id_, Status.REJECTED, now, reason=why) for id_ in unreadable])
                     await self._book.refused(session, unreadable, now)
         except Exception:  # the lanes under way have calls to write down
@@ -185,11 +183,11 @@ class Delivery:
             left = [id_ for id_ in going if id_ not in marked]
             stopped |= await claims.blocked(session, self._me, left) if left else {}
         self._provider.pace.give_back(len(group) - len(marked))
-        await self._stop(stopped)
+        await self._outcomes.stopped(stopped)
         calling = [claim for claim in group if claim.id in marked]
         deadline = asyncio.get_running_loop().time() + self._options.timeout
         outcomes = await asyncio.gather(*(self._send(claim, deadline) for claim in calling))
-        await self._write(list(zip(calling, outcomes, strict=True)))
+        await self._outcomes.write(list(zip(calling, outcomes, strict=True)))
 
     def _verdict(self, claim: Claim, person: Person | None) -> str | datetime | None:
         """Why it may not go (any more), when the quiet hours end that it must wait for, or nothing."""
@@ -230,84 +228,6 @@ class Delivery:
                 assert_never(outcome)
         return outcome
 
-    async def _write(self, outcomes: Sequence[tuple[Claim, Outcome]]) -> None:
-        """Tries several times: nobody else knows these outcomes."""
-        for seconds in _WRITE_AGAIN_SECONDS:
-            try:
-                await self._write_once(outcomes)
-            except (OperationalError, InterfaceError, PoolTimeout) as error:
-                log.warning("dispatch.write_again", attempts=len(outcomes), why=type(error).__name__)
-                await asyncio.sleep(seconds)
-            else:
-                return
-        await self._write_once(outcomes)
-
-    async def _write_once(self, outcomes: Sequence[tuple[Claim, Outcome]]) -> None:
-        now = self._clock.now()
-        most = self._provider.most_calls
-        settled = [
-            replace(_settled(claim, outcome, most), calls=min(claim.calls + 1, claims.MOST_CALLS)) for claim, outcome in outcomes
-        ]
-        refused = {claim.id: outcome for claim, outcome in outcomes if isinstance(outcome, Refused)}
-        final = [each.id for each in settled if each.state == "refused"]
-        async with self._database.begin() as session:
-            late = claims.overtaken(settled, await claims.settle(session, settled))
-            reports = [_report(*each, now) for each, after in zip(outcomes, settled, strict=True) if after.state != "queued"]
-            reports += [Report(id_, Status.CANCELLED, now, reason=claims.FELL_BACK) for id_ in late]
-            await self._book.record(session, reports)
-            waiting = [each.id for each in settled if each.state in ("sent", "unknown")]
-            with_fallback = {claim.id for claim, _ in outcomes if claim.falls_back}
-            grace = timedelta(seconds=self._options.fallback_grace)
-            await claims.arm_fallbacks(session, [id_ for id_ in waiting if id_ in with_fallback], now, grace)
-            await self._book.refused(session, final, now)
-            not_taken = [id_ for id_, outcome in refused.items() if not outcome.permanent]
-            await claims.offer_fallbacks(session, not_taken, now, PATIENCE)
-            dead = {str(id_): Suppress.DEAD.value for id_, outcome in refused.items() if outcome.address_dead}
-            stop = {str(id_): Suppress.STOP.value for id_, outcome in refused.items() if outcome.stopped}
-            await suppressions.add_for_attempts(session, dead | stop, now)
-
-    async def _stop(self, reasons: dict[UUID, str]) -> None:
-        """Takes attempts back that may no longer go."""
-        if not reasons:
-            return
-        now = self._clock.now()
-        async with self._database.begin() as session:
-            done = await claims.settle(session, [Settled(id_, "cancelled", reason) for id_, reason in reasons.items()])
-            await self._book.record(
-                session, [Report(id_, Status.CANCELLED, now, reason=reason) for id_, reason in reasons.items() if id_ in done]
-            )
-
     async def _release(self, taken: Sequence[Claim], seconds: float) -> None:
         async with self._database.begin() as session:
             await claims.release(session, self._me, [claim.id for claim in taken], timedelta(seconds=seconds))
-
-
-def _settled(claim: Claim, outcome: Outcome, most_calls: int | None) -> Settled:
-    match outcome:
-        case Accepted():
-            return Settled(claim.id, "sent", provider_id=outcome.provider_id)
-        case Unknown():
-            return Settled(claim.id, "unknown", outcome.why, wait=0.5)
-        case Refused():
-            reason = f"{outcome.code} {outcome.detail}".strip()
-            out_of_reach = most_calls is not None and outcome.retry_after is None and claim.calls + 1 >= most_calls
-            if outcome.permanent or out_of_reach:
-                return Settled(claim.id, "refused", reason)
-            wait = min(2.0 ** min(claim.calls, 10), _LONGEST_WAIT_SECONDS)
-            if outcome.retry_after is not None:
-                wait = min(outcome.retry_after, _LONGEST_PAUSE_SECONDS)
-            return Settled(claim.id, "queued", reason, wait=wait)
-    assert_never(outcome)
-
-
-def _report(claim: Claim, outcome: Outcome, now: datetime) -> Report:
-    """What became of an attempt that is not tried again."""
-    match outcome:
-        case Accepted():
-            return Report(claim.id, Status.SENT, now, provider_id=outcome.provider_id, from_provider=True)
-        case Unknown():
-            return Report(claim.id, Status.UNKNOWN, now, reason=outcome.why)
-        case Refused():
-            status = Status.BOUNCED if outcome.address_dead else Status.REJECTED
-            return Report(claim.id, status, now, reason=f"{outcome.code} {outcome.detail}".strip())
-    assert_never(outcome)

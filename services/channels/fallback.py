@@ -19,12 +19,13 @@ from infra.clock import Clock
 from infra.db import Database
 from infra.errors import CallFailed
 from policy import No, Sent
-from services.channels import claims, ledger
+from services.channels import ledger
 from services.channels.allowance import allowance
 from services.channels.consents import heeded
 from services.channels.decision import Decision, Go, Later, Policy, Wish, decide
 from services.channels.people import People
-from services.channels.receipt_book import ReceiptBook, Report
+from services.channels.receipt_book import ReceiptBook, fell_back
+from services.channels.settling import take_back
 from services.channels.template_store import TemplateStore
 
 log = structlog.get_logger(__name__)
@@ -138,8 +139,8 @@ class Fallback:
             await ledger.add_attempts(session, attempts)
             if moves:
                 await session.execute(_MOVE, {"rows": orjson.dumps(moves).decode()})
-            back = await claims.take_back(session, overtaken)
-            await self._book.record(session, [Report(id_, Status.CANCELLED, now, reason=claims.FELL_BACK) for id_ in back])
+            back = await take_back(session, overtaken)
+            await self._book.record(session, fell_back(back, now))
         return len(due)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from channels.receipts import FAILED, RANK, REPEATED
 from contracts.channels import MESSAGE_RECEIPT, Channel, Receipt, Status
 from infra.feed.outbox import Happening, Outbox
-from services.channels.claims import hold
+from services.channels.settling import FELL_BACK, hold
 
 _FACT = (
     "json_to_recordset(CAST(:rows AS json)) AS r(id text, attempt_id uuid, status text, rank smallint, "
@@ -74,6 +74,11 @@ class Report:
         if self.status in REPEATED and self.event_id:
             return f"{self.attempt_id}:{self.status.value}:{self.event_id}"
         return f"{self.attempt_id}:{self.status.value}"
+
+
+def fell_back(attempts: Iterable[UUID], now: datetime) -> list[Report]:
+    """Reports of attempts that were taken back since the next channel's turn had come."""
+    return [Report(id_, Status.CANCELLED, now, reason=FELL_BACK) for id_ in attempts]
 
 
 class ReceiptBook:

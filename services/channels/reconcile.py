@@ -23,10 +23,11 @@ from channels.message import Accepted, Adapter, Asked, Lookup
 from contracts.channels import Channel, Status
 from infra.clock import Clock
 from infra.db import Database
-from services.channels import claims
-from services.channels.claims import Claim, Settled
+from services.channels import claims, settling
+from services.channels.claims import Claim
 from services.channels.delivery import Options
-from services.channels.receipt_book import ReceiptBook, Report
+from services.channels.receipt_book import ReceiptBook, Report, fell_back
+from services.channels.settling import Settled
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +64,7 @@ class Reconciler:
             interrupted = await claims.recover(session)
             reports = [Report(id_, Status.UNKNOWN, now, reason="the dispatcher ended during the call") for id_ in interrupted]
             await self._book.record(session, reports)
-            await claims.arm_fallbacks(session, interrupted, now, timedelta(seconds=self._options.fallback_grace))
+            await settling.arm_fallbacks(session, interrupted, now, timedelta(seconds=self._options.fallback_grace))
         if interrupted:
             log.warning("dispatch.interrupted", attempts=len(interrupted))
 
@@ -80,10 +81,10 @@ class Reconciler:
         now = self._clock.now()
         async with self._database.begin() as session:
             settled = [self._settled(claim, answer) for claim, answer in answers]
-            late = claims.overtaken(settled, await claims.settle(session, settled))
+            late = settling.overtaken(settled, await settling.settle(session, settled))
             found = [(claim, answer) for claim, answer in answers if isinstance(answer, Accepted)]
             reports = [Report(claim.id, Status.SENT, now, provider_id=a.provider_id, from_provider=True) for claim, a in found]
-            reports += [Report(id_, Status.CANCELLED, now, reason=claims.FELL_BACK) for id_ in late]
+            reports += fell_back(late, now)
             await self._book.record(session, reports)
         return len(answers)
 

@@ -9,8 +9,8 @@ from sqlalchemy import text
 
 from contracts.channels import Channel
 from infra.clock import Clock
-from services.channels import claims
-from services.channels.claims import Settled
+from services.channels import settling
+from services.channels.settling import Settled
 from tests.services.channels.conftest import StartWorld
 from tests.services.channels.support import World, until
 
@@ -156,10 +156,10 @@ async def test_who_queues_an_attempt_again_waits_for_whoever_is_moving_its_messa
 
     async def again() -> dict[UUID, str]:
         async with world.database.begin() as session:
-            return await claims.settle(session, [Settled(attempt, "queued")])
+            return await settling.settle(session, [Settled(attempt, "queued")])
 
     async with world.database.begin() as mover:
-        await claims.hold(mover, [attempt])
+        await settling.hold(mover, [attempt])
         await mover.execute(text("UPDATE message SET number = 2, position = 1"))
         queueing = asyncio.create_task(again())
         await until(lambda: world.sql("SELECT 1 FROM pg_locks WHERE NOT granted"))

@@ -12,7 +12,7 @@ from channels.message import Asked
 from channels.twilio_messages import TwilioMessages
 from contracts.channels import Channel
 from infra.clock import Clock
-from services.channels import claims
+from services.channels import settling
 from services.channels.pace import Pace
 from services.channels.people import People
 from tests.sandbox.support import free_port
@@ -150,7 +150,7 @@ async def _calling(world: World) -> bool:
 async def test_an_outcome_is_written_again_when_the_database_stumbles(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     ada = world.people.add(name="Ada", phone="+15550002001")
     await world.fault("drop_callback")
-    arm, stumbles = claims.arm_fallbacks, [1, 2]
+    arm, stumbles = settling.arm_fallbacks, [1, 2]
 
     async def stumbling(*given: Any) -> None:
         if stumbles:
@@ -158,7 +158,7 @@ async def test_an_outcome_is_written_again_when_the_database_stumbles(world: Wor
             raise OperationalError("", {}, Exception("gone"))
         await arm(*given)
 
-    monkeypatch.setattr(claims, "arm_fallbacks", stumbling)
+    monkeypatch.setattr(settling, "arm_fallbacks", stumbling)
     await world.dispatch()
     await world.send_one(ada)
     await world.reached(ada, ("sms", "sent"))
