@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,29 +13,23 @@ import structlog
 from sqlalchemy import Row, text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from channels.receipts import FAILED, RANK
-from contracts.channels import Status
 from infra.clock import Clock
 from infra.db import Database
 from infra.errors import CallFailed
-from policy import No, Sent
 from services.channels import ledger
 from services.channels.allowance import allowance
 from services.channels.consents import heeded
-from services.channels.decision import Decision, Go, Later, Policy, Wish, decide
+from services.channels.decision import Person, Policy
 from services.channels.people import People
 from services.channels.receipt_book import ReceiptBook, fell_back
 from services.channels.settling import take_back
 from services.channels.template_store import TemplateStore
+from services.channels.turns import PATIENCE, Turns, template_of, wishes_of
 
 log = structlog.get_logger(__name__)
 
 _MOST = 100
 _IDLE_SECONDS = 0.2
-_IN_HAND = frozenset({"queued", "claimed", "calling"})
-PATIENCE = timedelta(hours=3, minutes=30)
-"""A provider that has not taken a message for so long (real time) loses it to a further channel, if there is one that may be
-tried: it cannot be reached, turns our account away, or tells us to wait."""
 
 _FIELDS = (
     "id, profile_id, template, template_version, channels, purpose, unless, within_seconds, valid_until, "
@@ -104,112 +98,41 @@ class Fallback:
         people = await self._people.known(row.profile_id for row in due)
         async with self._database.begin() as session:
             now = self._clock.now()
-            locked, held = await _locked(session, due, tried, now)
-            hashes = {address.hash for person in people.values() for reach in person.reach.values() for address in reach}
-            known = await ledger.facts(session, (), hashes, ())
-            people = await heeded(session, people)
-            templates = await self._templates.load(session, {(row.template, row.template_version or 0) for row in due})
-            wishes, moves = _wishes([row for row in due if row.id in locked])
-            allowed = await allowance(session, self._policy.caps, people, wishes.values(), now)
-            attempts: list[dict[str, Any]] = []
-            overtaken: list[UUID] = []
-            for row in due:
-                wish, person = wishes.get(row.id), people.get(row.profile_id)
-                if wish is None:
-                    continue
-                current = [each for each in held if each.message_id == row.id]
-                template = templates.get((row.template, row.template_version or 0))
-                try:
-                    because = _because(row, current)
-                    if not because:
-                        moves.append(_move(row, None, ""))
-                        continue
-                    decision = decide(wish, person, template, known.suppressed, allowed.of(person), now, self._policy)
-                except Exception as error:  # one row must not hold back the others, round after round
-                    log.exception("fallback.row_failed", message=str(row.id))
-                    moves.append(_given_up(row, error))
-                    continue
-                moves.append(_moved(row, decision, because))
-                if isinstance(decision, Go) and person is not None:
-                    what = ledger.what(row.journey, row.step, row.template)
-                    allowed.add(person.profile.id, Sent(now, decision.channel.value, row.purpose, str(row.id), what))
-                    why = "; ".join(part for part in (because, decision.passed_over) if part)
-                    attempts += ledger.attempt_rows(row.id, row.number + 1, decision, why, now)
-                    overtaken += [each.id for each in current]
-            await ledger.add_attempts(session, attempts)
-            if moves:
-                await session.execute(_MOVE, {"rows": orjson.dumps(moves).decode()})
-            back = await take_back(session, overtaken)
-            await self._book.record(session, fell_back(back, now))
+            ours, attempts = await _locked(session, due, tried, now)
+            turns = await self._turns(session, ours, people, now)
+            for row in ours:
+                turns.take(row, [each for each in attempts if each.message_id == row.id])
+            await self._write(session, turns)
         return len(due)
+
+    async def _turns(
+        self, session: AsyncSession, rows: Sequence[Row[Any]], people: Mapping[UUID, Person], now: datetime
+    ) -> Turns:
+        """What is known of these messages, as the lock shows it."""
+        hashes = {address.hash for person in people.values() for reach in person.reach.values() for address in reach}
+        known = await ledger.facts(session, (), hashes, ())
+        people = await heeded(session, people)
+        templates = await self._templates.load(session, {template_of(row) for row in rows})
+        wishes, unreadable = wishes_of(rows)
+        allowed = await allowance(session, self._policy.caps, people, wishes.values(), now)
+        return Turns(now, self._policy, people, templates, known.suppressed, allowed, wishes, moves=unreadable)
+
+    async def _write(self, session: AsyncSession, turns: Turns) -> None:
+        await ledger.add_attempts(session, turns.attempts)
+        if turns.moves:
+            await session.execute(_MOVE, {"rows": orjson.dumps(turns.moves).decode()})
+        back = await take_back(session, turns.overtaken)
+        await self._book.record(session, fell_back(back, turns.now))
 
 
 async def _locked(
     session: AsyncSession, due: Sequence[Row[Any]], tried: Sequence[Row[Any]], now: datetime
-) -> tuple[Collection[UUID], Sequence[Row[Any]]]:
+) -> tuple[Sequence[Row[Any]], Sequence[Row[Any]]]:
     """The messages that are ours to move on, still due and with all their attempts, and these attempts as they are now."""
     values = {"ids": [row.id for row in due], "numbers": [row.number for row in due], "now": now}
     locked = {row[0] for row in (await session.execute(_LOCK, values)).all()}
     tried_here = [each.id for each in tried if each.message_id in locked]
     held = (await session.execute(_HOLD, {"ids": tried_here, "patience": PATIENCE})).all()
     ours = {each.id for each in held}
-    return locked - {each.message_id for each in tried if each.id not in ours}, held
-
-
-def _because(row: Row[Any], current: Sequence[Row[Any]]) -> str:
-    """Why the next channel's turn has come; nothing if it has not."""
-    alive = [each for each in current if Status(each.status) not in FAILED]
-    if not alive:
-        return "; ".join(f"{each.channel}: {each.status} {each.reason}".strip() for each in current)
-    if all(each.state == "queued" and each.tried_long for each in alive):
-        return f"{alive[0].channel}: not taken within {PATIENCE} ({alive[0].reason})"
-    if any(each.state in _IN_HAND or each.state == "cancelled" for each in alive):
-        return ""  # its time starts when it is sent; what was taken back stays back
-    if row.unless is None or any(each.rank >= RANK[Status(row.unless)] for each in alive):
-        return ""
-    return f"{alive[0].channel}: not {row.unless} within {timedelta(seconds=row.within_seconds)}"
-
-
-def _wishes(rows: Sequence[Row[Any]]) -> tuple[dict[UUID, Wish], list[dict[str, Any]]]:
-    """What each message asks for, and the moves of those that cannot be read."""
-    wishes: dict[UUID, Wish] = {}
-    moves: list[dict[str, Any]] = []
-    for row in rows:
-        try:
-            wishes[row.id] = _wish(row)
-        except ValueError as error:
-            log.exception("fallback.row_unreadable", message=str(row.id))
-            moves.append(_given_up(row, error))
-    return wishes, moves
-
-
-def _wish(row: Row[Any]) -> Wish:
-    return Wish(
-        message_id=row.id,
-        profile_id=row.profile_id,
-        channels=ledger.channels_of(row.channels),
-        purpose=row.purpose,
-        context=row.context,
-        journey=row.journey,
-        valid_until=row.valid_until,
-        position=row.position + 1,
-        zone=row.zone,
-    )
-
-
-def _move(row: Row[Any], due: datetime | None, note: str) -> dict[str, Any]:
-    return {"id": row.id, "number": row.number, "position": row.position, "due": due, "note": note}
-
-
-def _given_up(row: Row[Any], error: Exception) -> dict[str, Any]:
-    return _move(row, None, f"no further channel: {type(error).__name__}")
-
-
-def _moved(row: Row[Any], decision: Decision, because: str) -> dict[str, Any]:
-    match decision:
-        case Go():
-            return _move(row, None, because) | {"number": row.number + 1, "position": decision.position}
-        case Later():
-            return _move(row, decision.until, "; ".join(part for part in (because, decision.reason, decision.detail) if part))
-        case No():
-            return _move(row, None, f"{because}; no further channel: {decision.reason} {decision.detail}".strip())
+    free = locked - {each.message_id for each in tried if each.id not in ours}
+    return [row for row in due if row.id in free], held

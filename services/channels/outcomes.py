@@ -20,9 +20,9 @@ from infra.clock import Clock
 from infra.db import Database
 from services.channels import settling, suppressions
 from services.channels.claims import Claim
-from services.channels.fallback import PATIENCE
 from services.channels.receipt_book import ReceiptBook, Report, fell_back
 from services.channels.settling import Settled
+from services.channels.turns import PATIENCE
 
 log = structlog.get_logger(__name__)
 
