@@ -9,16 +9,12 @@ from infra.errors import BadInput, Conflict, NotFound
 from journeys.outcome import Deferred, Done, Ended, Sleep
 from services.journeys.lifecycle import auditing
 from tests.services.journeys.conftest import Service
-
-LETTER = {"id": "letter", "type": "send", "template": "hello", "channels": ["email"]}
-PAUSE = {"id": "pause", "type": "wait", "for": "P3D"}
-LAST = {"id": "last", "type": "send", "template": "hello", "channels": ["email"]}
+from tests.services.journeys.letters import LAST, LETTER, PAUSE, publish
 
 
 async def _waiting(service: Service, **changes: object) -> tuple[str, UUID]:
     """A version, and somebody who waits at its `pause` after one letter."""
-    service.neighbours.templates = [{"key": "hello", "variables": {}}]
-    version = await service.publish(steps=[LETTER, PAUSE, LAST], **changes)
+    version = await publish(service, LETTER, PAUSE, LAST, **changes)
     _, enrolment = await service.enter()
     await service.perform(enrolment, "letter", journey=version)
     await service.perform(enrolment, "pause", journey=version)
