@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from contracts.segments import MembershipChange
 from infra.local.temporal import TemporalServer
+from tests.services.journeys.calls.partner import Partner, outbound, partner
 from tests.services.journeys.living import Living, living
-from tests.services.journeys.partner import Partner, outbound, partner
 
 HEAD: dict[str, Any] = {"name": "Test", "purpose": "transactional", "entry": {"api": True}}
 
