@@ -1,0 +1,87 @@
+"""Waits for what becomes of a message."""
+
+from uuid import uuid4
+
+import pytest
+
+from contracts.channels import Channel, Receipt, Status
+from journeys.outcome import Waiting
+from tests.services.journeys.conftest import Service
+
+
+async def test_a_reply_meets_a_wait_for_it_and_brings_its_text(service: Service) -> None:
+    service.neighbours.templates = [{"key": "question"}]
+    steps = [
+        {"id": "ask", "type": "send", "template": "question", "channels": ["whatsapp"]},
+        {
+            "id": "answer",
+            "type": "wait_for",
+            "paths": [{"id": "replied", "message": "ask", "status": "replied"}],
+            "timeout": {"after": "P7D"},
+        },
+        {"id": "note", "type": "update_profile", "set": {"reason": {"ref": "event.properties.text"}}},
+    ]
+    await service.publish(steps=steps)
+    profile_id, enrolment_id = await service.enter()
+    await service.perform(enrolment_id, "ask")
+    await service.perform(enrolment_id, "answer")
+
+    def receipt(status: Status, text: str | None = None) -> Receipt:
+        return Receipt(
+            id=f"r-{status.value}",
+            message_id=uuid4(),
+            status=status,
+            channel=Channel.WHATSAPP,
+            attempt_number=1,
+            at=service.clock.now(),
+            enrolment=enrolment_id,
+            journey="signup",
+            step="ask",
+            text=text,
+        )
+
+    delivered = service.item(profile_id, "message.receipt", receipt(Status.DELIVERED).model_dump(mode="json"))
+    replied = service.item(profile_id, "message.receipt", receipt(Status.REPLIED, "the train").model_dump(mode="json"))
+    assert await service.feed(delivered, route="channels") == []
+    (signal,) = await service.feed(replied, route="channels")
+    await service.perform(enrolment_id, "note", event_id=signal.payload["event_id"])
+    assert [update.set for update in service.neighbours.updates] == [{"reason": "the train"}]
+
+
+@pytest.mark.parametrize("found_by", ["feed", "look back"])
+async def test_in_a_loop_an_earlier_message_is_no_answer_to_this_rounds(service: Service, found_by: str) -> None:
+    service.neighbours.templates = [{"key": "question"}]
+    ask = {"id": "ask", "type": "send", "template": "question", "channels": ["sms"]}
+    paths = [{"id": "seen", "message": "ask", "status": "delivered"}]
+    answer = {"id": "answer", "type": "wait_for", "paths": paths, "timeout": {"after": "P1D"}}
+    await service.publish(steps=[{"id": "round", "type": "repeat", "until": {"event": "Order"}, "steps": [ask, answer]}])
+    profile_id, enrolment_id = await service.enter()
+
+    def receipt(visit: int) -> Receipt:
+        return Receipt(
+            id=f"r{visit}",
+            message_id=uuid4(),
+            status=Status.DELIVERED,
+            channel=Channel.SMS,
+            attempt_number=1,
+            at=service.clock.now(),
+            enrolment=enrolment_id,
+            step="ask",
+            visit=visit,
+        )
+
+    async def happens(visit: int) -> int:
+        if found_by == "look back":
+            service.neighbours.receipts[enrolment_id].append(receipt(visit))
+            outcome = await service.perform(enrolment_id, "answer", visit=2)
+            assert isinstance(outcome, Waiting)
+            return int(outcome.matched is not None)
+        item = service.item(profile_id, "message.receipt", receipt(visit).model_dump(mode="json"))
+        return len(await service.feed(item, route="channels"))
+
+    await service.perform(enrolment_id, "ask", visit=1)
+    await service.perform(enrolment_id, "answer", visit=1)
+    await service.perform(enrolment_id, "ask", visit=2)
+    await service.perform(enrolment_id, "answer", visit=2)
+    assert await happens(1) == 0
+    assert await happens(2) == 1
