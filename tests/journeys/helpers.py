@@ -19,6 +19,11 @@ REFERENCES = {
 }
 FOLLOW_UP, PUPPY, REPLENISHMENT = sorted(REFERENCES, key=["event-follow-up", "puppy-to-adult", "adult-dog-replenishment"].index)
 
+VIP, NOT_VIP = {"segment": "vip"}, {"not": {"segment": "vip"}}
+EVENT = {"event": "Paid"}
+SCHEDULE = {"schedule": {"rrule": "FREQ=WEEKLY;BYDAY=TU", "starts": "2026-01-01"}, "segment": "vip"}
+ERROR, WARNING = "error", "warning"
+
 
 def definition(name: str) -> dict[str, JsonValue]:
     """The JSON of a reference journey."""
@@ -88,3 +93,39 @@ def branch(step_id: str, *conditions: object, otherwise: object = (), inside: ob
     """The JSON of a branch with the paths p0, p1, …; `inside` are the steps of the first."""
     paths = [{"id": f"p{at}", "if": found, "steps": list(inside) if at == 0 else []} for at, found in enumerate(conditions)]  # type: ignore[call-overload]
     return {"id": step_id, "type": "branch", "paths": paths, "otherwise": list(otherwise)}  # type: ignore[call-overload]
+
+
+def age(**test: object) -> dict[str, object]:
+    """The JSON of a condition on the trait `age`."""
+    return {"trait": "age", **test}
+
+
+def update(**traits: object) -> dict[str, object]:
+    """The JSON of an update of the profile."""
+    return {"id": "u", "type": "update_profile", "set": traits}
+
+
+def until(step_id: str, date: object, **more: object) -> dict[str, object]:
+    """The JSON of a wait until a date."""
+    return {"id": step_id, "type": "wait", "until": date, **more}
+
+
+def waiting(*paths: object, **more: object) -> dict[str, object]:
+    """The JSON of a wait for any of these, by the paths p0, p1, …."""
+    return {"id": "w", "type": "wait_for", "paths": [{"id": f"p{at}", **path} for at, path in enumerate(paths)], **more}  # type: ignore[dict-item]
+
+
+def repeat(condition: object, *steps: object, **more: object) -> dict[str, object]:
+    """The JSON of a repetition."""
+    return {"id": "r", "type": "repeat", "until": condition, "steps": list(steps) or [pause("in")], **more}
+
+
+def split(step_id: str, *weights: int) -> dict[str, object]:
+    """The JSON of a split of the experiment `price`."""
+    paths = [{"id": f"{step_id}{at}", "weight": weight} for at, weight in enumerate(weights)]
+    return {"id": step_id, "type": "split", "experiment": "price", "paths": paths}
+
+
+def ref(name: str) -> dict[str, str]:
+    """The JSON of a reference."""
+    return {"ref": name}
