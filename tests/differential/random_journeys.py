@@ -12,14 +12,13 @@ import orjson
 from pydantic import JsonValue
 
 from conditions import parse_condition
-from conditions.computed import ComputedDraft, ComputedTrait
 from journeys import Catalog, check, parse_journey
 from journeys.check import errors
 from journeys.model import Send
 from journeys.simulation import Enrolled, EventHappens, MessageOutcome, Person, Script, Setting, TraitsChange, simulate
 from journeys.simulation.people import AnyHappening, ChannelName, Consent, Enrols
 from tests.differential.shops import START, ZONES
-from tests.differential.stage import ZONE
+from tests.differential.stage import ZONE, computed_traits
 from tests.journeys.sound import drawn, sound_definitions
 from tests.journeys.strategies import HEAD
 
@@ -91,13 +90,9 @@ def setting() -> Setting:
     return Setting(
         journeys={"other": parse_journey(OTHER)},
         segments={each["key"]: parse_condition(each["condition"]) for each in SEGMENTS},
-        computed={each["key"]: ComputedTrait(each["key"], ComputedDraft.model_validate(_without_key(each))) for each in COMPUTED},
+        computed=computed_traits(COMPUTED),
         zone=ZONE,
     )
-
-
-def _without_key(body: Json) -> Json:
-    return {name: value for name, value in body.items() if name != "key"}
 
 
 def script(definition: Json, seed: int) -> Script:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -117,3 +117,9 @@ def _until(outcome: dict[str, Any]) -> datetime | None:
 
 def _order(moment: Moment) -> tuple[Any, ...]:
     return (*moment[:6], str(moment.until))
+
+
+def differing(told: Sequence[object], real: Sequence[object]) -> str:
+    """What only one of them knows, in order: what the simulator told, or what the real system recorded."""
+    only = [f"simulated: {each}" for each in told if each not in real]
+    return "\n".join([*only, *(f"real: {each}" for each in real if each not in told)])
