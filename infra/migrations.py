@@ -26,10 +26,10 @@ class Schema:
 
 
 def schema_of(service: str) -> Schema:
-    """The schema of `service`, found by import string `services.<service>.tables:metadata`."""
-    module = importlib.import_module(f"services.{service}.tables")
-    folder = Path(str(module.__file__)).parent / "migrations"
-    return Schema(service, module.metadata, folder)
+    """The schema of `service`, found by import string `services.<service>.tables:metadata`, and its folder `migrations`."""
+    tables = importlib.import_module(f"services.{service}.tables")
+    folder = Path(str(importlib.import_module(f"services.{service}").__file__)).parent / "migrations"
+    return Schema(service, tables.metadata, folder)
 
 
 def create_database(url: URL) -> None:
