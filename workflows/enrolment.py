@@ -1,9 +1,10 @@
 """The workflow of one enrolment: drives the journey core, waits durably, leaves every decision to the services."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
+from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -53,6 +54,9 @@ WALKS_ANEW = "walks-anew"
 """3: also somebody who never has to wait (all that is waited for has happened) begins anew before history is too long."""
 MOVES_KEEP_ROUNDS = "moves-keep-rounds"
 """4: who is moved within a repetition has done the rounds that they have done; in 3 a move forgot them."""
+
+_Item = TypeVar("_Item", StepItem, FinishItem)
+_Answer = TypeVar("_Answer")
 
 
 @workflow.defn(name=WORKFLOW)
@@ -144,27 +148,21 @@ class EnrolmentWorkflow:
             confirm=confirm,
             rounds=self._state.cursor.loops,
         )
-        while True:
-            try:
-                return await workflow.execute_local_activity_method(
-                    EnrolmentActivities.perform_step,
-                    item,
-                    start_to_close_timeout=CALL_TIMEOUT,
-                    retry_policy=RETRIES,
-                    local_retry_threshold=LOCAL_RETRIES,
-                )
-            except ActivityError as error:
-                self._begin_anew_after(error)
+        return await self._call(EnrolmentActivities.perform_step, item)
 
     async def _finish(self, effect: Finish) -> None:
         interrupt = self._state.interrupt
         item = FinishItem(
             enrolment_id=self._enrolment.enrolment_id, reason=effect.reason, event_id=interrupt.event_id if interrupt else None
         )
+        await self._call(EnrolmentActivities.finish_enrolment, item)
+
+    async def _call(self, activity: Callable[[EnrolmentActivities, _Item], Awaitable[_Answer]], item: _Item) -> _Answer:
+        """Calls until it is answered; a history that grows long meanwhile goes on in another run."""
         while True:
             try:
                 return await workflow.execute_local_activity_method(
-                    EnrolmentActivities.finish_enrolment,
+                    activity,
                     item,
                     start_to_close_timeout=CALL_TIMEOUT,
                     retry_policy=RETRIES,
