@@ -106,6 +106,7 @@ async def test_a_wait_for_what_belongs_to_the_event_that_woke_its_path_still_fin
     await migrate(service)
     await person.asks("paid", event_id=event, confirm=True)
     await person.moves()
+    assert isinstance(await person.asks("paid", event_id=event), Waiting)
     assert await service.track(person.profile_id, "Paid", booking="b-2") == []
     (signal,) = await service.track(person.profile_id, "Paid", booking="b-1")
     assert (signal.kind, signal.payload["step"]) == ("matched", "paid")
