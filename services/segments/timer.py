@@ -15,7 +15,7 @@ from services.segments.definitions import DefinitionCache
 from services.segments.membership import Memberships
 
 _BATCH = 500
-_LONGEST_SLEEP = 30.0  # real seconds: rows that another process wrote are seen after this at the latest
+_LONGEST_SLEEP = 2.0  # real seconds: rows that another process wrote are seen after this at the latest
 
 _NEXT = text("SELECT min(recheck_at) FROM membership WHERE recheck_at IS NOT NULL")
 _DUE = text(

@@ -24,6 +24,7 @@ from contracts.channels import Status
 from contracts.profiles import Accepted, ProfileUpdate, ProfileUpdates
 from infra.clock import Clock
 from infra.db import Database
+from infra.feed.cursor import Cursor
 from infra.http import ServiceClient
 from tests.differential.postal import Postal
 
@@ -31,7 +32,12 @@ KEY = "differential"
 ZONE = "Europe/Berlin"
 """The workspace's."""
 _PATIENCE = 90.0
-_FEEDS = (("profiles", "segments"), ("profiles", "journeys"), ("segments", "journeys"), ("channels", "journeys"))
+_READERS = {"segments": ("profiles",), "journeys": ("profiles", "segments", "channels")}
+_NEWEST = text("SELECT xid::text, position FROM outbox ORDER BY xid DESC, position DESC LIMIT 1")
+_AT_WORK = (
+    "SELECT EXISTS (SELECT FROM outgoing) AS outgoing, EXISTS (SELECT FROM watch WHERE look_at <= :now) AS watch, "
+    "EXISTS (SELECT FROM candidate) AS candidate, EXISTS (SELECT FROM call) AS call"
+)
 
 
 class SteppedClock(Clock):
@@ -143,7 +149,8 @@ class Stage:
                 while quiet < 2:
                     if timers:
                         await self._wake()
-                    await self.postal.work()
+                    if await self.postal.moving():
+                        await self.postal.work()
                     why = await self._unsettled(timers=timers)
                     quiet = 0 if why else quiet + 1
                     await asyncio.sleep(0.02)
@@ -198,27 +205,36 @@ class Stage:
                     self.skipped[name] = self.skipped.get(name, timedelta()) + ahead
 
     async def _unsettled(self, *, timers: bool) -> str:
-        """What is still to have its effect; nothing when all is at rest."""
-        for feed, reader in _FEEDS:
-            if await self._unread(feed, reader):
-                return f"{reader} has not read all of {feed}"
+        """What is still to have its effect; nothing when all is at rest. What is mostly so is asked first."""
         now = self.clock.now()
-        for table, due in (("outgoing", "true"), ("watch", "look_at <= :now"), ("candidate", "true"), ("call", "true")):
-            if await self.rows(f"SELECT 1 FROM {table} WHERE {due} LIMIT 1", **({"now": now} if ":now" in due else {})):
-                return f"{table} has rows"
+        (at_work,) = await self.rows(_AT_WORK, now=now)
+        if any(at_work):
+            return f"at work: {at_work}"
+        moving = [row for row in await self._pending() if row.moving or (timers and row.deadline and row.deadline <= now)]
+        if moving:
+            return f"{moving[0]} is moving"
         if await self.postal.moving():
             return "a message is on its way"
         if any(instant is not None and instant <= now for instant in await self._segment_timers()):
             return "a membership is due"
-        moving = [row for row in await self._pending() if row.moving or (timers and row.deadline and row.deadline <= now)]
-        return f"{moving[0]} is moving" if moving else ""
+        return await self._unread()
 
-    async def _unread(self, feed: str, reader: str) -> bool:
-        async with self.databases[reader].read() as session:
-            cursor = (await session.execute(text("SELECT cursor FROM feed_cursor WHERE feed = :feed"), {"feed": feed})).scalar()
-        parameters: dict[str, str | int | float] = {"limit": 1, "wait": 0, "reader": "differential"}
-        page = await self.clients[feed].get_bytes("/v1/feed", params=parameters | ({"after": cursor} if cursor else {}))
-        return b'"items":[]' not in page
+    async def _unread(self) -> str:
+        """A feed that a reader is behind of."""
+        for reader, feeds in _READERS.items():
+            async with self.databases[reader].read() as session:
+                rows = (await session.execute(text("SELECT feed, cursor FROM feed_cursor"))).all()
+            cursors = {row.feed: row.cursor for row in rows}
+            for feed in feeds:
+                async with self.databases[feed].read() as session:
+                    newest = (await session.execute(_NEWEST)).first()
+                if newest is not None and not _reached(cursors.get(feed), int(newest.xid), newest.position):
+                    return f"{reader} has not read all of {feed}"
+        return ""
+
+
+def _reached(cursor: str | None, transaction: int, position: int) -> bool:
+    return cursor is not None and Cursor.parse(cursor)[1:] >= (transaction, position)
 
 
 def computed_traits(bodies: Iterable[Mapping[str, Any]]) -> dict[str, ComputedTrait]:
