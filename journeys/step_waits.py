@@ -146,6 +146,6 @@ class WaitFor(StepBase):
     paths: tuple[WaitPath, ...] = Field(min_length=1)
     """In order of precedence."""
     since: Literal["entry", "step"] = "step"
-    """Whether what happened earlier in the journey counts too, so that an early event is not lost."""
+    """Whether what happened earlier in the journey counts too, once for each wait, so that an early event is not lost."""
     timeout: Timeout | None = None
     """Waits without end where left out."""
