@@ -1,8 +1,9 @@
 """What every test may ask for: a real PostgreSQL, a real Temporal server, a real browser."""
 
+import faulthandler
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import AsyncExitStack
 from functools import cache
 from itertools import count
@@ -19,6 +20,7 @@ from infra.local.temporal import TemporalServer
 from tests.workflows.short_runs import SHORT_RUNS
 
 _OF_THE_CALLER = ("REIS_", "TEMPORAL_", "TWILIO_", "SENDGRID_", "VAPID_", "DATABASE_URL", "EMAIL_FROM")
+_TEARDOWN_SECONDS = 300  # what `timeout` in pyproject.toml gives a test; it does not count for the teardown after it
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -44,6 +46,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None, object, object]:
+    """A test that cannot be torn down ends its process, which is told as its failure; it does not hold up the whole run."""
+    faulthandler.dump_traceback_later(_TEARDOWN_SECONDS, exit=True)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(scope="session")
