@@ -121,8 +121,8 @@ class Carrier:
 
     async def _look_first(self, runs: Sequence[_Run]) -> None:
         """Whoever a criterion ends is ended before the first step; who cannot be looked at yet does not go on."""
-        ruled = [run for run in runs if run.journey.exit_when or run.journey.goal]
-        looks = (self._first_look(run.id, look_back=True, exits=bool(run.journey.exit_when)) for run in ruled)
+        ruled = [run for run in runs if run.journey.exit_when]
+        looks = (self._first_look(run.id, look_back=True, exits=True) for run in ruled)
         for run, told in zip(ruled, await asyncio.gather(*looks, return_exceptions=True), strict=True):
             if isinstance(told, CallFailed):
                 run.rests, run.failed, run.unseen = True, str(told), True
@@ -182,7 +182,7 @@ def _goes_on(run: _Run) -> bool:
 def _start(run: _Run) -> Outgoing:
     payload = {
         "version": run.version,
-        "look_back": run.unseen,
+        "look_back": run.unseen or (run.journey.goal is not None and not run.journey.exit_when),
         "exits": run.unseen,
         "carried": {"cursor": run.cursor.model_dump(mode="json", exclude_defaults=True)},
     }
