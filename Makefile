@@ -15,7 +15,7 @@ up: setup
 	$(BIN)/reis up
 
 test: setup
-	$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 1
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 1
 
 check: setup
 	$(BIN)/ruff check .

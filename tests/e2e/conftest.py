@@ -14,7 +14,7 @@ EXTRA = {"REIS_QUIET_HOURS": "", "REIS_UNKNOWN_GRACE_SECONDS": "3", "REIS_PROVID
 """Tests send at night too, and settle unknown outcomes soon."""
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
     """Quiet hours are off, so that a test at night sends too."""
     folder = tmp_path_factory.mktemp("system")
