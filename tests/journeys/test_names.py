@@ -63,7 +63,8 @@ def test_another_salt_divides_people_independently() -> None:
 
 
 @pytest.mark.parametrize(
-    ("room", "allowed"), [("conditions", {"conditions"}), ("journeys", {"conditions", "journeys", "dateutil"})]
+    ("room", "allowed"),
+    [("conditions", {"conditions"}), ("policy", {"policy"}), ("journeys", {"conditions", "policy", "journeys", "dateutil"})],
 )
 def test_the_core_imports_pydantic_and_harmless_parts_of_the_standard_library_only(room: str, allowed: set[str]) -> None:
     forbidden = {
