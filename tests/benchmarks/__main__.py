@@ -93,8 +93,13 @@ PARTS: Mapping[str, Callable[[], Awaitable[list[Result]]]] = {
 
 
 async def measure(parts: list[str]) -> list[Result]:
-    """Runs these parts, or everything; minutes."""
-    return [result for name in parts or PARTS for result in await PARTS[name]()]
+    """Runs these parts, or everything: half an hour. What a part came to is told as it ends."""
+    results: list[Result] = []
+    for name in parts or PARTS:
+        found = await PARTS[name]()
+        Console(stderr=True, width=220).print(_table(found))
+        results += found
+    return results
 
 
 def _table(results: list[Result]) -> Table:

@@ -25,7 +25,7 @@ async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
         yield shop
 
 
-@pytest_asyncio.fixture(scope="package", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def lives(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[living.Lives]:
     """A system on a fast clock, on which six customers have lived both reference journeys."""
     folder = tmp_path_factory.mktemp("lives")

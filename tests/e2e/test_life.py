@@ -1,9 +1,14 @@
-"""What six customers of the example shops got on their phones and in their inboxes, and why."""
+"""What six customers of the example shops got on their phones and in their inboxes, and why; Temporal keeps nothing of it.
+
+No trait, address, name or event property may be in Temporal: every history and every byte it keeps is searched.
+"""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from infra.db import service_url
 from tests.e2e.lives import (
     ABSENT,
     ADULT,
@@ -19,8 +24,11 @@ from tests.e2e.lives import (
     Customer,
     Lives,
 )
+from tests.e2e.searching import READABLE, encodings, everything_about, found_in, rows, temporal, temporal_files
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
+
+SERVICES = ("profiles", "segments", "channels", "journeys")
 
 
 async def got(lives: Lives, customer: Customer) -> list[tuple[str, str]]:
@@ -120,3 +128,44 @@ async def test_who_loses_a_dog_hears_no_more_of_it(lives: Lives) -> None:
 
 async def test_nobody_got_anything_twice(lives: Lives) -> None:
     assert (await lives.shop.sandbox.get("/api/messages/duplicates")).json() == {"duplicates": []}
+
+
+async def test_no_history_and_no_visibility_record_holds_anything_personal(lives: Lives) -> None:
+    client = await temporal(lives)
+    executions = [each async for each in client.list_workflows()]
+    lived = {enrolment["id"] for enrolment in lives.enrolments.values()}
+    assert {each.id.rsplit(":", 1)[-1].rsplit("/", 1)[-1] for each in executions} >= lived
+    events = 0
+    for execution in executions:
+        pieces = await everything_about(client, execution)
+        events += len(pieces)
+        assert found_in(pieces, lives.needles) == set(), execution.id
+        assert encodings(pieces) <= READABLE  # what is compressed or encrypted would have to be opened before it is searched
+    assert events > 100  # it did look at something
+
+
+async def test_no_byte_of_temporals_own_database_holds_anything_personal(lives: Lives) -> None:
+    assert found_in(temporal_files(lives), lives.needles) == set()
+
+
+async def test_the_search_finds_what_is_planted_in_a_history(lives: Lives) -> None:
+    client = await temporal(lives)
+    planted = f"planted-{uuid4()}"
+    handle = await client.start_workflow(
+        "Planted", {"properties": {"text": REPLY}}, id=planted, task_queue=planted, memo={"who": ABSENT.email}
+    )
+    try:
+        execution = await handle.describe()
+        assert found_in(await everything_about(client, execution), lives.needles) == {REPLY, ABSENT.email, ABSENT.name}
+        assert found_in(temporal_files(lives), lives.needles) >= {REPLY, ABSENT.email, ABSENT.name}
+    finally:
+        await handle.terminate()
+
+
+async def test_the_search_finds_every_value_in_the_services_own_databases(lives: Lives) -> None:
+    assert lives.shop.system.runtime.database_url
+    held: set[str] = set()
+    for service in SERVICES:
+        url = service_url(lives.shop.system.runtime.database_url, service).set(drivername="postgresql")
+        held |= found_in(rows(url.render_as_string(hide_password=False)), lives.needles)
+    assert held == set(lives.needles)

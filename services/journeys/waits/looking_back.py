@@ -20,6 +20,8 @@ from services.journeys.waits.listeners import Listener, Source, reached
 from services.journeys.waits.matching import Fact, Matcher, record
 from services.journeys.world import World
 
+# The first page is small: what ends a wait is mostly among the next few events, and somebody may have thousands.
+FIRST_PAGE = 20
 PAGE = 500
 # What a start carries where only memberships may have been met before they were listened for.
 SEGMENTS_ONLY = "segments"
@@ -49,7 +51,7 @@ class WaitLookBack:
         are looked through a page at a time: somebody may have had thousands.
         """
         pool = _meeting(listeners, [*await self._receipts(listeners, visits), *await memberships(self._world, listeners)])
-        since, most = listeners[0].since, PAGE
+        since, most = listeners[0].since, FIRST_PAGE
         while True:
             page = await self._events(listeners, since, most)
             pool += _meeting(listeners, page)
@@ -63,7 +65,7 @@ class WaitLookBack:
             if whole:
                 return None
             pool = pool[len(known) :]
-            since, most = page[-1].at, PAGE if page[-1].at > since else most * 4
+            since, most = page[-1].at, min(most * 4, PAGE) if page[-1].at > since else most * 4
 
     async def _events(self, listeners: Sequence[Listener], since: datetime, most: int) -> list[Fact]:
         names = tuple(dict.fromkeys(each.name for each in listeners if each.source == "event"))
