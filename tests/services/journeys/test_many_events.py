@@ -1,7 +1,7 @@
 """One enrolment that gets very many events in a burst: none is lost, none counts twice.
 
-`make bench` lets ten thousand count, each of which is a full step; here ten thousand reach the router, a hundred of which count,
-and two hundred count one after the other.
+Ten thousand reach the router, a hundred of which count, each a full step; and two hundred count one after the other.
+`make bench` measures a thousand of them.
 """
 
 from collections.abc import Callable
