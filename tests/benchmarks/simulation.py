@@ -32,9 +32,11 @@ def measure(people: int = PEOPLE) -> list[Result]:
     assert report.entered == people
     scale = 10_000 / people
     messages = sum(report.messages.values())
-    note = f"scaled from {people:,} people, {seconds:.1f} s, {messages} messages; baseline: reading them, about a second"
+    note = f"scaled from {people:,} people, {seconds:.1f} s, {messages} messages; baseline: reading them"
     return [
-        against(f"10,000 people through {MONTHS} months", seconds * scale, "s", (read - begun) * scale, note, Limit(60)),
+        against(
+            f"10,000 people through {MONTHS} months", seconds * scale, "s", (read - begun) * scale, note, Limit(60, of="value")
+        ),
         shown("simulated person-months", people * MONTHS / seconds, "person-months/s", "of CPU"),
     ]
 
