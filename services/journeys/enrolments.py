@@ -115,8 +115,8 @@ async def arrivals(session: AsyncSession, ids: Sequence[UUID], now: datetime) ->
     A wait was left when its event happened (but not before the person had come to it) or its time was up, every other step
     when it was decided. It may be long ago, if no worker ran since. Those that were nowhere yet are not in the answer.
 
-    With it comes the step that was left, and since when things count if that very wait begins again: the feed may have ended
-    it with a later event while it still looked back for earlier ones, and these must not be lost.
+    With it comes the step that was left, and since when things count if that very wait begins again: an event whose own clock
+    is behind may come after the one that ended it, and must not be lost.
     """
     rows = await session.execute(
         text(
