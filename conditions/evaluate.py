@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
+from functools import lru_cache
 from typing import assert_never
 
 from pydantic import JsonValue
@@ -131,11 +132,15 @@ def _compared(condition: TraitIs | ValueIs) -> Callable[[JsonValue, datetime], _
         test = compile_test(condition)
         return lambda value, _: (test(value), None)
 
-    def aged(value: JsonValue, now: datetime) -> _Answer:
+    @lru_cache(maxsize=1000)
+    def ages(value: str) -> datetime | None:
         begins = parse_instant(value)
-        if begins is None or not isinstance(span, Duration):
+        return None if begins is None or not isinstance(span, Duration) else add(begins, span, UTC)
+
+    def aged(value: JsonValue, now: datetime) -> _Answer:
+        turns = ages(value) if isinstance(value, str) else None
+        if turns is None:
             return False, None
-        turns = add(begins, span, UTC)
         older = turns <= now
         return older is (op == "older_than"), None if older else turns
 

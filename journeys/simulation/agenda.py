@@ -61,6 +61,12 @@ class Agenda:
                     do()
         self.now = max(self.now, until)
 
+    def clear(self) -> None:
+        """Nothing is planned any more, and the clock goes back to the beginning: for somebody else's time."""
+        self.now = BEGINNING
+        self._planned.clear()
+        self._next.clear()
+
     def crowded(self, being: Being) -> bool:
         """Counts one more deed for this person now; whether there are too many."""
         if being.busy_at != self.now:

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from conditions import Person, add, evaluate
 from conditions.filters import Predicate
 from conditions.model import Ref, TraitIs
+from conditions.person import Evaluation
 from journeys.model import (
     ConditionPath,
     EventPath,
@@ -42,6 +43,8 @@ class Listener:
     status: str = ""
     trait: TraitIs | None = None
     question: Question | None = None
+    answer: Evaluation | None = None
+    """What was said when it was asked last."""
     until: datetime | None = None
     token: int = 0
     """Counts when it was asked: a later look makes an earlier timer void."""

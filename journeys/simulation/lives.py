@@ -94,18 +94,21 @@ class Lives:
     def _ask(self, being: Being, run: Enrolment, listener: Listener, *, exits: bool) -> bool:
         """Asks a condition, and again when time alone changes it. A wait whose condition holds is met."""
         assert listener.question is not None
-        listener.token += 1
-        answer = being.ask(listener.question, self.now)
-        if answer.matches:
+        listener.answer = being.ask(listener.question, self.now)
+        if listener.answer.matches:
+            listener.token += 1
             if not exits:
-                fact = self._decider.waits.asked(being, run, listener, self._agenda.tick())
-                assert fact is not None
-                self._take(being, run, listener, fact)
+                self._take(being, run, listener, self._decider.waits.holds(run, listener, self._agenda.tick()))
             return True
-        if answer.next_change is not None:
-            again = partial(self._ask_again, being, run, listener, listener.token, exits=exits)
-            self._agenda.plan(answer.next_change, Rank.CHANGE, being, again)
+        self._ask_later(being, run, listener, exits=exits)
         return False
+
+    def _ask_later(self, being: Being, run: Enrolment, listener: Listener, *, exits: bool) -> None:
+        """When time alone changes what was just answered."""
+        listener.token += 1
+        if listener.answer is not None and listener.answer.next_change is not None:
+            again = partial(self._ask_again, being, run, listener, listener.token, exits=exits)
+            self._agenda.plan(listener.answer.next_change, Rank.CHANGE, being, again)
 
     def _ask_again(self, being: Being, run: Enrolment, listener: Listener, token: int, *, exits: bool) -> None:
         gone = not exits and (run.pending is None or listener not in run.pending.listeners)
@@ -171,8 +174,7 @@ class Lives:
         run.park(pending)
         if pending.kind == "wait_for":
             for listener in pending.listeners:
-                if listener.source == "condition" and self._ask(being, run, listener, exits=False):
-                    return
+                self._ask_later(being, run, listener, exits=False)
         if pending.kind == "child":
             assert run.child is not None
             if not run.child.running:

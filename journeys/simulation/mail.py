@@ -92,6 +92,11 @@ class Mail:
         self._newest[run.id, step.id] = letter
         self._attempt(being, letter, letter.newest)
 
+    def clear(self) -> None:
+        """Forgets everybody's post."""
+        self._newest.clear()
+        self._ready.clear()
+
     def outcome(self, being: Being, outcome: MessageOutcome) -> None:
         """What a script says of the newest message of a step; of one that was not sent, nothing."""
         for run in being.runs_of(outcome.journey or self._stage.under_test.key):

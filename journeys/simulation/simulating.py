@@ -43,11 +43,12 @@ def _count(journey: Journey, scripts: Sequence[Script], setting: Setting, begins
     tally, doors = Tally(journey.key), Doors(stage)
     # Caps on entries let one person stand in another's way: then all live at once, else one after the other, which is quicker.
     groups = [scripts] if stage.caps_entries else [[script] for script in scripts]
+    town = Town(stage, doors, tally)
+    player = Player(town)
     for group in groups:
-        town = Town(stage, doors, tally)
-        player = Player(town)
         beings = [player.play(script, begins) for script in group]
         town.agenda.run(until)
         for being in beings:
             tally.close(being)
+        town.clear()
     return tally.report(stage)

@@ -40,6 +40,11 @@ class Town:
     def tick(self) -> Moment:
         return self.agenda.tick()
 
+    def clear(self) -> None:
+        """Forgets everybody, so that others can live their time here: a town for each would be a circle of garbage for each."""
+        self.agenda.clear()
+        self.mail.clear()
+
     def later(self, being: Being, at: datetime, do: Deed) -> None:
         """Something happens then."""
         self.agenda.plan(at, Rank.HAPPENING, being, do)

@@ -73,11 +73,9 @@ class Waits:
             return self._times_out(being, run, step, pending.entered_at)[0]
         return self._wait_ends(being, run, step, run.cursor.visit, pending.entered_at, now)[0]
 
-    def asked(self, being: Being, run: Enrolment, listener: Listener, when: Moment) -> Fact | None:
-        """The fact that a condition holds now; None where it does not."""
-        assert listener.question is not None
-        if not being.ask(listener.question, when[0]).matches:
-            return None
+    @staticmethod
+    def holds(run: Enrolment, listener: Listener, when: Moment) -> Fact:
+        """The fact that a condition was found to hold."""
         name = f"{run.id}:{run.cursor.step or ''}:{run.cursor.visit}:{listener.path}"
         return Fact(name, "profile", "", CONDITION_MET, {}, when)
 
@@ -108,8 +106,10 @@ class Waits:
         for listener in listeners:
             if back is not None and listener is back[0]:
                 break
-            if listener.source == "condition" and (so := self.asked(being, run, listener, (now, 0))) is not None:
-                return listener, so
+            if listener.question is not None:
+                listener.answer = being.ask(listener.question, now)
+                if listener.answer.matches:
+                    return listener, self.holds(run, listener, (now, 0))
         return back
 
     def _wait_ends(
