@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from journeys.cursor import Cursor
 from journeys.errors import OutcomeMismatch
@@ -39,16 +39,14 @@ from journeys.outcome import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Perform:
+class Perform(NamedTuple):
     """Ask the journeys service to perform this step; (enrolment, step, visit) is the key of its decision."""
 
     step_id: str
     visit: int
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(NamedTuple):
     """The journey is over."""
 
     reason: str
@@ -57,16 +55,14 @@ class Finish:
 Effect = Perform | Finish
 
 
-@dataclass(frozen=True, slots=True)
-class _Go:
+class _Go(NamedTuple):
     """An outcome leads to a step (None: to the journey's end); `event_id` is what woke the path."""
 
     target: str | None
     event_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _End:
+class _End(NamedTuple):
     """An outcome ends the journey."""
 
     reason: str

@@ -33,7 +33,7 @@ def move(
     # More hops than this go in a circle in which nobody is asked anything.
     hops_left = len(index.steps) + 1
     while target is not None:
-        step = step_of(journey, target)
+        step = index.steps.get(target) or step_of(journey, target)
         around = index.rounds[target]
         if around or loops:
             loops = {name: loops.get(name, 0) for name in around}

@@ -1,8 +1,8 @@
 """When a message that may be sent leaves: outside quiet hours, with room in every cap, and not after it is valid."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from policy.caps import FrequencyCap, Sent, displaced_until
 from policy.purpose import TRANSACTIONAL
@@ -11,8 +11,7 @@ from policy.quiet_hours import QuietHours
 EXPIRED, QUIET_HOURS, FREQUENCY_CAP = "expired", "quiet_hours", "frequency_cap"
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(NamedTuple):
     """A message that may be sent, as far as it matters when it leaves.
 
     `message` is what all its tries have in common; the first of `zones` that exists is where the person lives.
@@ -25,8 +24,7 @@ class Ready:
     zones: tuple[object, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NotYet:
+class NotYet(NamedTuple):
     """It is to be asked about again at `until`."""
 
     until: datetime
@@ -34,8 +32,7 @@ class NotYet:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class No:
+class No(NamedTuple):
     """Not at all."""
 
     reason: str

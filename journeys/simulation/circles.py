@@ -25,8 +25,8 @@ class Rests:
     def turns(self, step: Step, now: datetime) -> bool:
         """Whether somebody who comes to this step now turns in a circle."""
         rounds, most = (self._written, MOST_WRITTEN) if isinstance(step, Send) else (self._hasty, MOST_ROUNDS)
-        last = rounds.get(step.id, [])[-most:]
-        return len(last) == most and last[0] >= now - ROUNDS_WITHIN
+        past = rounds.get(step.id)
+        return past is not None and len(past) >= most and past[-most] >= now - ROUNDS_WITHIN
 
     def wrote(self, step: Send, now: datetime) -> None:
         """A message went out."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Protocol, assert_never
 
 from pydantic import JsonValue
@@ -156,7 +157,7 @@ class Decider:
                 chosen = path.id
                 break
         self._tell(run, "chose", step, visit, {"path": chosen}, seen)
-        return Chose(path=chosen)
+        return _chose(chosen)
 
     def _split(self, being: Being, run: Enrolment, step: Split, visit: int) -> Outcome:
         forced = being.script.splits.get(step.id) if run.journey is self._stage.under_test else None
@@ -164,16 +165,16 @@ class Decider:
         chosen = forced if known and forced is not None else choose(step, being.id, run.journey.key)
         held = any(path.hold_out for path in step.paths if path.id == chosen)
         self._tell(run, "held_out" if held else "chose", step, visit, {"path": chosen}, {"hold_out": held})
-        return Chose(path=chosen)
+        return _chose(chosen)
 
     def _repeat(self, being: Being, run: Enrolment, step: Repeat, visit: int) -> Outcome:
         if step.until is None:
-            return Chose(path="again")
+            return _chose("again")
         answer = self._ask(being, run, step.until)
         path = "done" if answer.matches else "again"
         seen = {"until": {"matches": answer.matches, "seen": answer.seen}}
         self._tell(run, "chose", step, visit, {"path": path}, seen)
-        return Chose(path=path)
+        return _chose(path)
 
     def _emit(self, being: Being, run: Enrolment, step: EmitEvent, visit: int) -> Outcome:
         depth = self._depth(run) + 1
@@ -236,6 +237,11 @@ class Decider:
 
     def _tell(self, run: Enrolment, kind: str, step: Step, visit: int, outcome: dict[str, Any], seen: dict[str, Any]) -> None:
         self._teller.line(run, self._world.now, kind, step.id, visit, outcome, seen)
+
+
+@lru_cache(maxsize=1000)
+def _chose(path: str) -> Chose:
+    return Chose(path=path)
 
 
 def _circle(what: str) -> str:

@@ -1,9 +1,8 @@
 """Facts: what happened to a simulated person, in the form that references and listeners see."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import JsonValue
 
@@ -30,8 +29,7 @@ RANKS: Mapping[str, int] = {
 FAILED = frozenset({"bounced", "rejected"})
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(NamedTuple):
     """Something that happened. `event` is what references call it; `enrolment` and `visit` are a receipt's."""
 
     id: str

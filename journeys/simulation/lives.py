@@ -30,10 +30,6 @@ class Lives:
         self._decider = decider
         self._teller = teller
 
-    @property
-    def now(self) -> datetime:
-        return self._agenda.now
-
     def begin(self, being: Being, run: Enrolment) -> None:
         """The first step comes."""
         run.begun = True
@@ -58,7 +54,7 @@ class Lives:
             if pending is None or not isinstance(step, Call) or not self._decider.caller.meant(answered, run, step.id):
                 continue
             if pending.kind == "call" and pending.settled is None:
-                pending.settled = self._decider.caller.tried(being, run, step, answered, self.now)
+                pending.settled = self._decider.caller.tried(being, run, step, answered, self._agenda.now)
                 if pending.settled is not None:
                     self._wake(being, run, run.token)
                 return
@@ -74,7 +70,7 @@ class Lives:
         goal = run.goal
         if goal is not None and run.goal_at is None and goal.met_by(fact, run.id):
             run.goal_at = fact.at
-            self._teller.line(run, self.now, "goal met", None, 0, {"path": goal.path}, fact.body)
+            self._teller.line(run, self._agenda.now, "goal met", None, 0, {"path": goal.path}, fact.body)
             if goal.path == "exit" and run.running:
                 self._interrupt(being, run, goal, fact)
                 return
@@ -94,7 +90,7 @@ class Lives:
     def _ask(self, being: Being, run: Enrolment, listener: Listener, *, exits: bool) -> bool:
         """Asks a condition, and again when time alone changes it. A wait whose condition holds is met."""
         assert listener.question is not None
-        listener.answer = being.ask(listener.question, self.now)
+        listener.answer = being.ask(listener.question, self._agenda.now)
         if listener.answer.matches:
             listener.token += 1
             if not exits:
@@ -119,8 +115,8 @@ class Lives:
 
     def _take(self, being: Being, run: Enrolment, listener: Listener, fact: Fact) -> None:
         assert run.cursor.step is not None
-        self._decider.waits.met(run, listener, fact, run.cursor.step, run.cursor.visit, self.now)
-        met_at = self.now if listener.source == "condition" else None
+        self._decider.waits.met(run, listener, fact, run.cursor.step, run.cursor.visit, self._agenda.now)
+        met_at = self._agenda.now if listener.source == "condition" else None
         by_itself = comes_by_itself(fact.body)
         self._resume(being, run, Matched(path=listener.path, event_id=fact.id), met_at, by_itself=by_itself)
 
@@ -130,12 +126,12 @@ class Lives:
             return
         step = run.journey.index.steps[run.cursor.step or ""]
         assert isinstance(step, Wait | WaitFor)
-        found = self._decider.waits.again(being, run, step, pending, self.now)
+        found = self._decider.waits.again(being, run, step, pending, self._agenda.now)
         if found == pending.until:
             return
         outcome = outcome_of(found) if isinstance(found, Past) else {} if found is None else {"until": found}
         seen = {"instead_of": pending.until.isoformat() if pending.until else None}
-        self._teller.line(run, self.now, "followed", step.id, run.cursor.visit, outcome, seen)
+        self._teller.line(run, self._agenda.now, "followed", step.id, run.cursor.visit, outcome, seen)
         if isinstance(found, Past):
             self._resume(being, run, PastDue(action=found.action, target=found.target))
         else:
@@ -154,8 +150,10 @@ class Lives:
                 self.give_up(being)
                 return
             step = run.journey.index.steps[effect.step_id]
-            if run.rests.turns(step, self.now):
-                self._teller.line(run, self.now, "circle", step.id, effect.visit, {"reason": ENDLESS}, {"reason": turned(step)})
+            if run.rests.turns(step, self._agenda.now):
+                self._teller.line(
+                    run, self._agenda.now, "circle", step.id, effect.visit, {"reason": ENDLESS}, {"reason": turned(step)}
+                )
                 self._finish(being, run, ENDLESS)
                 return
             outcome = self._decider.decide(being, run, step, effect.visit)
@@ -164,7 +162,7 @@ class Lives:
                 return
             if run.ended_at is not None:  # what this very step did has ended it
                 return
-            run.rests.passed(step, self.now, outcome, run.events)
+            run.rests.passed(step, self._agenda.now, outcome, run.events)
             run.left = max(run.left, self._agenda.tick())
             self._advance(run, outcome)
 
@@ -194,10 +192,10 @@ class Lives:
         step, visit = run.cursor.step, run.cursor.visit
         match pending.kind:
             case "sleep":
-                self._teller.line(run, self.now, "woke", step, visit, {}, {})
+                self._teller.line(run, self._agenda.now, "woke", step, visit, {}, {})
                 self._resume(being, run, WOKE)
             case "wait_for":
-                self._teller.line(run, self.now, "timed_out", step, visit, {"path": "timeout"}, {})
+                self._teller.line(run, self._agenda.now, "timed_out", step, visit, {"path": "timeout"}, {})
                 self._resume(being, run, TIMED_OUT)
             case "call":
                 assert pending.settled is not None
@@ -223,17 +221,17 @@ class Lives:
         if isinstance(step, Call | StartJourney) and isinstance(outcome, Matched):
             result = run.results.get(step.id)
             seen = result if isinstance(result, dict) else {}
-            self._teller.line(run, self.now, "wait met", step.id, run.cursor.visit, {"path": outcome.path}, dict(seen))
-            run.rests.answered(pending.entered_at, self.now)
+            self._teller.line(run, self._agenda.now, "wait met", step.id, run.cursor.visit, {"path": outcome.path}, dict(seen))
+            run.rests.answered(pending.entered_at, self._agenda.now)
         run.rests.left(step, pending.entered_at, pending.until, met_at, by_itself=by_itself)
-        run.unpark((min(pending.until or self.now, self.now), 0))
+        run.unpark((min(pending.until or self._agenda.now, self._agenda.now), 0))
         event_id = run.cursor.event_id
         self._advance(run, outcome)
         assert isinstance(step, WaitFor) or run.cursor.event_id == event_id
         self._agenda.then(being, partial(self._drive, being, run))
 
     def _advance(self, run: Enrolment, outcome: Outcome) -> None:
-        run.cursor = advance(run.journey, run.cursor, outcome, self.now, run.passed)
+        run.cursor = advance(run.journey, run.cursor, outcome, self._agenda.now, run.passed)
         self._passed(run)
 
     def _passed(self, run: Enrolment) -> None:
@@ -243,16 +241,18 @@ class Lives:
 
     def _interrupt(self, being: Being, run: Enrolment, listener: Listener, fact: Fact | None) -> None:
         if listener is not run.goal:
-            self._teller.line(run, self.now, "exit met", None, 0, {"path": listener.path}, {} if fact is None else fact.body)
+            self._teller.line(
+                run, self._agenda.now, "exit met", None, 0, {"path": listener.path}, {} if fact is None else fact.body
+            )
         run.cancelled = True
         self._finish(being, run, listener.reason)
 
     def _finish(self, being: Being, run: Enrolment, reason: str) -> None:
-        run.ended_at, run.reason, run.pending = self.now, reason, None
+        run.ended_at, run.reason, run.pending = self._agenda.now, reason, None
         run.token += 1
-        if run.goal is None or run.goal.until is None or run.goal_at is not None or run.goal.until < self.now:
+        if run.goal is None or run.goal.until is None or run.goal_at is not None or run.goal.until < self._agenda.now:
             being.enrolments.remove(run)
-        self._teller.line(run, self.now, "ended", None, 0, {"reason": reason}, {})
+        self._teller.line(run, self._agenda.now, "ended", None, 0, {"reason": reason}, {})
         if run.parent is not None and run.parent.child is run:
             self._agenda.then(being, partial(self._child_ended, being, run.parent))
 

@@ -1,7 +1,7 @@
 """Messages under way: what becomes of each, and the next channel when it did not get far enough in time."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
@@ -190,7 +190,7 @@ class Mail:
             return
         if not attempt.failed and attempt.rank >= RANKS[fallback.unless]:
             return
-        wish = replace(letter.wish, position=attempt.position + 1)
+        wish = letter.wish._replace(position=attempt.position + 1)
         answer = judge(wish, being, self._world.now)
         if isinstance(answer, Go):
             self._attempt(being, letter, Attempt(attempt.number + 1, answer.position, answer.channel))

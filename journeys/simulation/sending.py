@@ -1,7 +1,7 @@
 """May this message leave, on which channel, and when: the channels service's rules, without templates' text."""
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from journeys.simulation.being import Being
 from policy import PURPOSE_MISMATCH, No, Ready, expired, kept_back, purpose_mismatch
@@ -10,8 +10,7 @@ NO_CONSENT, SUPPRESSED, UNREACHABLE = "no_consent", "suppressed", "unreachable"
 TEMPLATE_ERROR, UNKNOWN_TEMPLATE = "template_error", "unknown_template"
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """What is to be sent. `position`: the first of `channels` that may still be tried."""
 
     template: str
@@ -25,14 +24,12 @@ class Wish:
     """Of people who have none; the journey's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Go:
+class Go(NamedTuple):
     channel: str
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class Later:
+class Later(NamedTuple):
     until: datetime
     channel: str
     reason: str

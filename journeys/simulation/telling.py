@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from journeys.simulation.being import Being
 from journeys.simulation.enrolment import Enrolment
@@ -13,8 +13,7 @@ from journeys.simulation.stage import Stage
 from journeys.simulation.story import End, Life, Line, Message, Refused, Run, Standing
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
+class Posted(NamedTuple):
     """A message that went out."""
 
     at: datetime
@@ -64,9 +63,7 @@ class Tale:
         """Nothing is decided at an `exit`, a `goto` or a repetition without condition: as in the real story."""
 
     def message(self, being: Being, run: Enrolment, posted: Posted) -> None:  # noqa: ARG002  there is one person
-        message = Message.model_validate(
-            {name: getattr(posted, name) for name in Posted.__slots__} | {"journey": run.journey.key}
-        )
+        message = Message.model_validate(posted._asdict() | {"journey": run.journey.key})
         self._messages.setdefault(run.id, []).append(message)
 
     def refused(self, being: Being, journey: str, at: datetime, reason: str) -> None:  # noqa: ARG002  as above
