@@ -40,7 +40,7 @@ WORKFLOWS = 40
 """In one measurement."""
 LENGTHS = (10, 50)
 """Walked steps of the two histories whose difference is what a step adds."""
-ROUNDS = 3
+ROUNDS = 7
 GROWTH = 1.3
 """What a definition twenty times as large may cost, beyond which it is no noise."""
 AT_ONCE = 5
