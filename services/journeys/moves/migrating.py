@@ -30,11 +30,17 @@ _JOB = text(
     "SELECT id, journey, target, plan, after, created_by FROM migration WHERE state = 'running' ORDER BY created_at, id "
     "LIMIT 1 FOR UPDATE SKIP LOCKED"
 )
-_NEXT = text(
+_UNDER_WAY = (
     "SELECT e.id, e.journey, e.version, e.profile_id, e.entry, e.position, e.entered_at, e.state, e.reason, e.start_at, "
-    "e.goal_at, p.step FROM enrolment e LEFT JOIN place p ON p.enrolment_id = e.id "
-    "WHERE e.journey = :journey AND e.version = ANY(:sources) AND e.state = 'running' AND e.moving IS NULL "
-    "AND (CAST(:after AS uuid) IS NULL OR e.id > :after) ORDER BY e.id LIMIT :limit"
+    "e.goal_at, p.step, e.moving FROM enrolment e LEFT JOIN place p ON p.enrolment_id = e.id "
+    "WHERE e.journey = :journey AND e.version = ANY(:sources) AND e.state = 'running' "
+)
+_NEXT = text(_UNDER_WAY + "AND (CAST(:after AS uuid) IS NULL OR e.id > :after) ORDER BY e.id LIMIT :limit")
+# Whoever was on the way elsewhere as their turn came.
+_LATER = text(_UNDER_WAY + "AND e.id = ANY(CAST(:later AS uuid[])) ORDER BY e.id")
+_ELSEWHERE = text(
+    "SELECT id FROM enrolment WHERE id = ANY(:ids) AND state = 'running' AND moving IS NOT NULL "
+    "AND moving->>'migration' IS DISTINCT FROM CAST(:migration AS text)"
 )
 
 
@@ -45,11 +51,15 @@ class _Batch:
     moving: dict[UUID, Wish] = field(default_factory=dict)
     ending: list[UUID] = field(default_factory=list)
     held: list[Any] = field(default_factory=list)
+    later: list[UUID] = field(default_factory=list)
     stayed: int = 0
 
 
 class Migrator:
-    """Takes the oldest migration that runs on by a batch. A batch is one transaction with the cursor of the job."""
+    """Takes the oldest migration that runs on by a batch. A batch is one transaction with the cursor of the job.
+
+    Whoever is on the way elsewhere (by hand, or by the migration before) is dealt with when they have arrived.
+    """
 
     def __init__(
         self,
@@ -86,12 +96,19 @@ class Migrator:
             if job is None:
                 return True
             rows = (await session.execute(_NEXT, _batch_of(job) | {"limit": allowed})).all()
+            after, later = rows[-1].id if rows else job.after, [UUID(each) for each in job.plan.get("later", ())]
             if not rows:
+                # In turn, once everybody else has been dealt with.
+                back = (await session.execute(_LATER, _batch_of(job) | {"later": later})).all()
+                rows = [row for row in back if row.moving is None][:allowed]
+                taken = {row.id for row in rows}
+                later = [row.id for row in back if row.id not in taken]
+            if not rows and not later:
                 return await self._told_all(session, job)
-            written = await self._deal_with(session, job, rows, contexts)
+            written = await self._deal_with(session, job, rows, contexts, after, later)
             await self._pace.took(session, len(rows))
         self._deliver(written)
-        return True
+        return bool(rows)
 
     async def _contexts_of_held(self) -> dict[UUID, Context]:
         """Of those who have not begun: they are moved on the spot, and their new criteria may name something of the profile."""
@@ -105,12 +122,22 @@ class Migrator:
         return {row.id: await criteria_context(self._world, there, row.profile_id, row.entry, row.position) for row in held}
 
     async def _deal_with(
-        self, session: AsyncSession, job: Any, rows: Sequence[Any], contexts: dict[UUID, Context]
+        self,
+        session: AsyncSession,
+        job: Any,
+        rows: Sequence[Any],
+        contexts: dict[UUID, Context],
+        after: UUID | None,
+        later: Sequence[UUID],
     ) -> list[Outgoing]:
+        """`after` is how far it is then, `later` who is to come again because they are on the way elsewhere."""
         now = self._clock.now()
         plan = MigrationPlan.model_validate(job.plan)
         batch = _Batch()
         for row in rows:
+            if row.moving is not None:
+                batch.later.append(row.id)
+                continue
             match plan.action(row.step, row.id, row.entered_at):
                 case "stay":
                     batch.stayed += 1
@@ -123,6 +150,9 @@ class Migrator:
         ended, written = await stop(session, batch.ending, "migrated", now)
         await noted_exits(session, job.journey, ended, who=job.created_by, migration=job.id, to=job.target, at=now)
         written += await want(session, batch.moving)
+        # A person may have been faster since these rows were read.
+        overtaken = await session.execute(_ELSEWHERE, {"ids": list(batch.moving), "migration": job.id})
+        batch.later += [row.id for row in overtaken.all()]
         there = await self._versions.journey(job.target, session)
         moved = 0
         for row in batch.held:
@@ -144,10 +174,17 @@ class Migrator:
         await note(session, at=now, who=job.created_by, action="migrate", journey=job.journey, enrolments=held, detail=detail)
         await session.execute(
             text(
-                "UPDATE migration SET after = :after, stayed = stayed + :stayed, ended = ended + :ended, moved = moved + :moved "
-                "WHERE id = :id"
+                "UPDATE migration SET after = :after, stayed = stayed + :stayed, ended = ended + :ended, moved = moved + :moved, "
+                "plan = plan || jsonb_build_object('later', CAST(:later AS text[])) WHERE id = :id"
             ),
-            {"after": rows[-1].id, "stayed": batch.stayed, "ended": len(ended), "moved": moved, "id": job.id},
+            {
+                "after": after,
+                "stayed": batch.stayed,
+                "ended": len(ended),
+                "moved": moved,
+                "later": [str(each) for each in (*later, *batch.later)],
+                "id": job.id,
+            },
         )
         return written
 
@@ -181,11 +218,13 @@ async def noted_exits(
 
 
 async def on_their_way(session: AsyncSession, migration: UUID) -> int:
-    """How many people a migration has told to move who have not moved yet."""
+    """How many people a migration has told to move who have not moved yet, or is to tell when they have arrived elsewhere."""
     rows = await session.execute(
         text(
-            "SELECT count(*) FROM enrolment WHERE moving->>'migration' = CAST(:id AS text) AND moving->'sent' = 'null' "
-            "AND moving IS NOT NULL AND state = 'running'"
+            "SELECT (SELECT count(*) FROM enrolment WHERE moving->>'migration' = CAST(:id AS text) "
+            "AND moving->'sent' = 'null' AND moving IS NOT NULL AND state = 'running') "
+            "+ coalesce((SELECT jsonb_array_length(plan->'later') FROM migration WHERE id = CAST(CAST(:id AS text) AS uuid) "
+            "AND state = 'running'), 0)"
         ),
         {"id": str(migration)},
     )

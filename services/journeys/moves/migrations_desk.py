@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -152,7 +153,27 @@ class MigrationsDesk:
             raise BadInput(flaws, "the migration")
         older = tuple(each for each, number in numbers.items() if number < numbers[target])
         sources = older if request.source == "all-older" else (request.source,)
+        if flaws := await self._unknown_steps(request, sources):
+            raise BadInput(flaws, "the migration")
         return target, MigrationPlan(sources=sources, mapping=request.mapping, cohorts=request.cohorts)
+
+    async def _unknown_steps(self, request: MigrationRequest, sources: Sequence[str]) -> list[Flaw]:
+        """Steps that nobody can stand at in the versions that people come from: misspelt, they would say nothing of anybody."""
+        known = list(dict.fromkeys([step for source in sources for step in (await self._versions.journey(source)).index.steps]))
+        named = {f"$.mapping.{step}": step for step in request.mapping} | {
+            f"$.cohorts[{number}].steps[{place}]": step
+            for number, rule in enumerate(request.cohorts)
+            for place, step in enumerate(rule.steps or ())
+        }
+        return [
+            Flaw(
+                path=path,
+                message=f"no version that people come from has a step {step!r}",
+                remedy=f"use one of {', '.join(known)}",
+            )
+            for path, step in named.items()
+            if known and step not in known
+        ]
 
 
 async def _under_way(session: AsyncSession, journey: str) -> UUID | None:

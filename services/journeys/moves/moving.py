@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+import orjson
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -27,6 +28,7 @@ from services.journeys.enrolments import Decision, Enrolment, Key, Known
 from services.journeys.lifecycle.versions import Versions
 from services.journeys.moves.destinations import Destination, Sent, Wish
 from services.journeys.moves.migrating import noted_exits
+from services.journeys.moves.migration_plans import Action, MigrationPlan
 from services.journeys.moves.transferring import Transfer, transfer
 from services.journeys.outgoing import Outgoing, write
 from services.journeys.steps.cases import Case
@@ -102,6 +104,14 @@ class Mover:
             return await self._told(item, enrolment, wish, wish.sent)
         if asked.decision is not None and not await self._still_waits(asked.decision):
             return None
+        match await self._rule(item, enrolment, wish):
+            case "stay":
+                await self._stay(enrolment, wish)
+                return None
+            case "exit":
+                return await self._exit(enrolment, wish)
+            case "map":
+                pass
         here = await self._versions.journey(enrolment.version)
         there = await self._versions.journey(wish.to)
         match (destination := Destination.of(wish, here, there, item.step)).kind:
@@ -133,6 +143,29 @@ class Mover:
             return False
         async with self._database.read() as session:
             return not await matched(session, [decision.key])
+
+    async def _rule(self, item: StepItem, enrolment: Enrolment, wish: Wish) -> Action:
+        """What a migration says of somebody who stands here: they may have come here since it looked at them."""
+        if wish.migration is None:
+            return "map"
+        async with self._database.read() as session:
+            rows = await session.execute(text("SELECT plan FROM migration WHERE id = :id"), {"id": wish.migration})
+            plan = MigrationPlan.model_validate(rows.scalar_one())
+        return plan.action(item.step, enrolment.id, enrolment.entered_at)
+
+    async def _stay(self, enrolment: Enrolment, wish: Wish) -> None:
+        async with self._database.begin() as session:
+            if not await _still_counts(session, wish):
+                return
+            stayed = await session.execute(
+                text(
+                    "UPDATE enrolment SET moving = NULL WHERE id = :id AND state = 'running' "
+                    "AND moving = CAST(:moving AS jsonb) RETURNING 1"
+                ),
+                {"id": enrolment.id, "moving": orjson.dumps(enrolment.moving).decode()},
+            )
+            if stayed.first() is not None:
+                await count(session, wish, "stayed")
 
     async def _exit(self, enrolment: Enrolment, wish: Wish) -> ServiceOutcome | None:
         now = self._clock.now()
@@ -205,7 +238,7 @@ async def _still_counts(session: AsyncSession, wish: Wish) -> bool:
 
 async def count(session: AsyncSession, wish: Wish, what: str) -> None:
     """One more person that a migration has dealt with."""
-    column = {"moved": "moved", "ended": "ended"}[what]
+    column = {"moved": "moved", "stayed": "stayed", "ended": "ended"}[what]
     await session.execute(
         text(f"UPDATE migration SET {column} = {column} + 1 WHERE id = :id"),
         {"id": wish.migration},

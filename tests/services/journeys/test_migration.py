@@ -133,3 +133,65 @@ async def test_whom_a_migration_ends_is_in_the_audit_log(service: Service) -> No
     noted = await service.rows("SELECT enrolment_id, who, detail FROM audit WHERE action = 'migrate'")
     assert {(each.enrolment_id, each.who) for each in noted} == {(by_rule.id, "ann"), (by_map.id, "ann")}
     assert {(each.detail["to_version"], each.detail["to_step"]) for each in noted} == {(new, "exit")}
+
+
+async def test_who_is_on_the_way_elsewhere_is_migrated_when_they_have_arrived(service: Service) -> None:
+    old = await publish(service, PAUSE, LETTER, FIRST)
+    person, other = await enters(service, old, event_id="a"), await enters(service, old, event_id="b")
+    await person.asks("pause")
+    await other.asks("pause")
+    await service.lifecycle.by_hand.move(person.id, "first", who="ann", why="")
+    assert isinstance(await person.asks("pause", confirm=True), Deferred)
+    await person.moves()
+    new = await publish(service, PAUSE | {"for": "P4D"}, LETTER, FIRST)
+    view = await service.lifecycle.desk.start("signup", MigrationRequest(), by="ann")
+    for _ in range(4):
+        await service.lifecycle.migrator.step()
+    assert isinstance(await other.asks("pause", confirm=True), Deferred)
+    view = await service.lifecycle.desk.progress("signup", view.id)
+    assert (view.state, view.moved, view.on_their_way) == ("running", 1, 1)
+    assert isinstance(await person.asks("first", 2), Done)
+    for _ in range(3):
+        await service.lifecycle.migrator.step()
+    assert isinstance(await person.asks("first", 2, confirm=True), Done)
+    assert isinstance(await person.asks("letter", 3), Deferred)
+    await person.moves()
+    assert person.version == new
+    view = await finished(service, view)
+    assert (view.state, view.moved, view.on_their_way) == ("done", 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("request_", "path"),
+    [
+        ({"mapping": {"puase": "letter"}}, "$.mapping.puase"),
+        (
+            {"cohorts": [{"action": "stay", "share": 50}, {"action": "stay", "steps": ["pause", "lettre"]}]},
+            "$.cohorts[1].steps[1]",
+        ),
+    ],
+)
+async def test_a_step_that_nobody_can_stand_at_is_a_slip_of_the_pen(
+    service: Service, request_: dict[str, object], path: str
+) -> None:
+    await publish(service, PAUSE, LETTER)
+    await publish(service, PAUSE, LETTER, FIRST)
+    with pytest.raises(BadInput) as refused:
+        await service.lifecycle.desk.preview("signup", MigrationRequest.model_validate(request_))
+    (flaw,) = refused.value.flaws
+    assert flaw.path == path
+    assert "pause, letter" in flaw.remedy
+
+
+@pytest.mark.parametrize(("action", "state"), [("stay", "running"), ("exit", "ending")])
+async def test_a_rule_for_a_step_counts_for_who_has_come_there_meanwhile(service: Service, action: str, state: str) -> None:
+    old = await publish(service, FIRST, PAUSE, LETTER)
+    person = await enters(service, old)
+    await person.asks("first")
+    await publish(service, FIRST, PAUSE | {"for": "P1D"}, LETTER)
+    view = await migrate(service, cohorts=[{"steps": ["pause"], "action": action}])
+    assert isinstance(await person.asks("pause"), Sleep if action == "stay" else Ended)
+    row = await person.row()
+    assert (row.version, row.state, row.moving) == (old, state, None)
+    view = await finished(service, view)
+    assert (view.state, view.moved, view.stayed, view.ended) == ("done", 0, int(action == "stay"), int(action == "exit"))
