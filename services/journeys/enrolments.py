@@ -21,6 +21,12 @@ from services.journeys.steps.results import answer
 
 Key = tuple[UUID, str, int]
 
+LEFT = "left"
+"""Under which the decision of a wait has seen that somebody was moved away from it before it was over: `{"at", "to"}`."""
+
+CUT_SHORT = "cut_short"
+"""Under which the decision of a wait has seen that another version's measure of it was over when it came: `{"at", "was"}`."""
+
 # So far may the feed be ahead of a look back.
 OVERLAP = timedelta(minutes=5)
 
@@ -216,6 +222,23 @@ async def forget_waits(session: AsyncSession, enrolments: Sequence[UUID]) -> Non
             ),
             {"ids": list(enrolments)},
         )
+
+
+async def leave(session: AsyncSession, key: Key, to: str, now: datetime) -> None:
+    """Notes that somebody was moved away from a step at which nothing was over, if anything was decided there."""
+    identifier, step, visit = key
+    await session.execute(
+        text(
+            "UPDATE decision SET seen = seen || CAST(:seen AS jsonb) WHERE enrolment_id = :id AND step = :step "
+            "AND visit = :visit AND kind <> 'deferred'"
+        ),
+        {
+            "seen": orjson.dumps({LEFT: {"at": now.isoformat(), "to": to}}).decode(),
+            "id": identifier,
+            "step": step,
+            "visit": visit,
+        },
+    )
 
 
 async def ending(session: AsyncSession, ids: Sequence[UUID]) -> list[UUID]:

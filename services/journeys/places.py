@@ -69,9 +69,9 @@ async def told(session: AsyncSession, signals: Sequence[tuple[UUID, str, Mapping
         )
 
 
-async def moved_from(session: AsyncSession, item: StepItem) -> None:
+async def moved_from(session: AsyncSession, item: StepItem, *, by_hand: bool) -> None:
     """The newest move began where the workflow asked this, at which nothing may have been decided yet."""
-    stood = item.model_dump(mode="json", include={"step", "visit", "event_id", "rounds"})
+    stood = item.model_dump(mode="json", include={"step", "visit", "event_id", "rounds"}) | {"by_hand": by_hand}
     await session.execute(
         text("UPDATE place SET moved = moved || CAST(:stood AS jsonb) WHERE enrolment_id = :id"),
         {"id": item.enrolment_id, "stood": orjson.dumps(stood).decode()},
@@ -103,13 +103,14 @@ async def met(session: AsyncSession, keys: Sequence[Key]) -> None:
         )
 
 
-async def retimed(session: AsyncSession, deadlines: Mapping[Key, datetime | None]) -> None:
-    """These waits end at another instant than was decided first."""
+async def retimed(session: AsyncSession, deadlines: Mapping[Key, datetime | None], now: datetime) -> None:
+    """These waits end at another instant than was decided first. Nobody is late for one that has passed before it was known."""
     if deadlines:
         keys = list(deadlines)
         await session.execute(
             text(
-                "UPDATE place p SET due = k.due, suspect_at = NULL FROM unnest(CAST(:ids AS uuid[]), CAST(:steps AS text[]), "
+                "UPDATE place p SET due = CASE WHEN k.due IS NOT NULL THEN greatest(k.due, CAST(:now AS timestamptz)) END, "
+                "suspect_at = NULL FROM unnest(CAST(:ids AS uuid[]), CAST(:steps AS text[]), "
                 "CAST(:visits AS int[]), CAST(:dues AS timestamptz[])) AS k(id, step, visit, due) "
                 "WHERE p.enrolment_id = k.id AND p.step = k.step AND p.visit = k.visit "
                 "AND (p.told IS NULL OR p.told->>'kind' = 'refresh')"
@@ -119,6 +120,7 @@ async def retimed(session: AsyncSession, deadlines: Mapping[Key, datetime | None
                 "steps": [key[1] for key in keys],
                 "visits": [key[2] for key in keys],
                 "dues": list(deadlines.values()),
+                "now": now,
             },
         )
 

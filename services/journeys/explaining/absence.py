@@ -7,8 +7,6 @@ from datetime import datetime
 from typing import Any, assert_never
 from uuid import UUID
 
-from pydantic import JsonValue
-
 from conditions import matches_filter, references
 from conditions.model import Filter, PropertyIs, WhereAll, WhereAny, WhereNot
 from conditions.values import lookup
@@ -17,7 +15,7 @@ from journeys import Journey
 from journeys.model import EntryByApi, EntryByEvent, EntryBySchedule, EntryBySegment
 from services.journeys.explaining.model import Finding
 from services.journeys.explaining.register import JourneyPast
-from services.journeys.explaining.sentences import instant, value
+from services.journeys.explaining.sentences import instant, values
 from services.journeys.explaining.witnesses import Witnesses
 from services.journeys.lifecycle.versions import Versions
 
@@ -72,11 +70,11 @@ class Absence:
             text = f"{event.name!r} at {instant(at)} did not start the version that was published then."
             return Finding(kind="did_not_exist_yet", text=text, at=at, seen=seen | {"version": version})
         if not matches_filter(then.where, event.properties):
-            values = {path: lookup(event.properties, tuple(path.split("."))) for path in _properties(then.where)}
-            told = ", ".join(f"{path} was {value!r}" for path, value in values.items())
+            found = {path: lookup(event.properties, tuple(path.split("."))) for path in _properties(then.where)}
+            told = ", ".join(f"{path} was {value!r}" for path, value in found.items())
             text = f"{event.name!r} at {instant(at)} does not pass the entry's 'where': {told}."
             where = then.where.model_dump(mode="json", by_alias=True, exclude_none=True) if then.where else None
-            return Finding(kind="where_failed", text=text, at=at, seen=seen | {"properties": values, "where": where})
+            return Finding(kind="where_failed", text=text, at=at, seen=seen | {"properties": found, "where": where})
         state = past.state_at(at)
         if state in _CLOSED or state == "paused":
             kind = "paused" if state == "paused" else _CLOSED[state]
@@ -133,7 +131,7 @@ class Absence:
             return None
         return Finding(
             kind="not_in_segment",
-            text=f"The person is not in the segment {segment!r}: {_values(answer.seen)}.",
+            text=f"The person is not in the segment {segment!r}: {values(answer.seen)}.",
             seen={"segment": segment, "seen": answer.seen},
         )
 
@@ -147,7 +145,7 @@ class Absence:
         if only_if is not None and not references(only_if).refs:
             answer = await self._witnesses.evaluate(profile_id, only_if.model_dump(mode="json", by_alias=True))
             if not answer.matches:
-                text = f"'only_if' does not hold now: {_values(answer.seen)}."
+                text = f"'only_if' does not hold now: {values(answer.seen)}."
                 found.append(Finding(kind="only_if", text=text, seen=answer.seen))
         return found
 
@@ -156,10 +154,6 @@ def _state(past: JourneyPast) -> Finding:
     kind = _CLOSED[past.state]
     text = f"The journey is {past.state} since {instant(past.state_since)}: nobody enters it."
     return Finding(kind=kind, text=text, at=past.state_since, seen={"state": past.state})  # type: ignore[arg-type]  # by _CLOSED
-
-
-def _values(seen: dict[str, JsonValue]) -> str:
-    return ", ".join(f"{name} is {value(each)}" for name, each in sorted(seen.items())) or "nothing is known"
 
 
 def _properties(where: Filter | None) -> Iterator[str]:

@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from infra.errors import NotFound
 from services.journeys.explaining.model import Finding
-from services.journeys.explaining.sentences import instant
+from services.journeys.explaining.sentences import instant, values
 
 _STATES = {
     "publish": "published",
@@ -98,7 +98,7 @@ async def refusals(session: AsyncSession, journey: str, profile_id: UUID) -> lis
     return [
         Finding(
             kind="refused",
-            text=f"Refused at {instant(each.at)}: {each.reason}.",
+            text=f"Refused at {instant(each.at)}: {_why(each.reason, each.seen)}.",
             at=each.at,
             seen=each.seen | {"event_id": each.event_id},
         )
@@ -141,6 +141,11 @@ async def occasions(session: AsyncSession, journey: str) -> list[Any]:
         {"journey": journey},
     )
     return list(rows.all())
+
+
+def _why(reason: str, seen: dict[str, Any]) -> str:
+    """With the values that a condition looked at."""
+    return f"{reason}, since {values(seen['only_if']['seen'])}" if "only_if" in seen else reason
 
 
 def _published(versions: list[tuple[datetime, str]], changes: Sequence[Any]) -> tuple[tuple[datetime, str], ...]:

@@ -10,6 +10,7 @@ import orjson
 
 from services.journeys.deferrals import DEFERRED
 from services.journeys.explaining.model import MessageFate, WaitEnd
+from services.journeys.moves.destinations import EXIT
 
 _TO_THE_JOURNEY = {"pause": "paused", "resume": "resumed", "drain": "drained", "archive": "archived"}
 
@@ -19,10 +20,12 @@ def instant(at: datetime | None) -> str:
     return "an unknown time" if at is None else at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def entered(entry: Mapping[str, Any], number: int | None, key: str) -> str:
+def entered(entry: Mapping[str, Any], number: int | None, key: str, asked: Mapping[str, Any]) -> str:
+    """`asked`: what `only_if` was answered with."""
     version = "" if number is None else f" version {number}"
     under = f" under the key {key!r}" if key else ""
-    return f"Entered{version} by {entry.get('event')!r}{under}."
+    held = f"; 'only_if' held, since {values(asked['only_if']['seen'])}" if "only_if" in asked else ""
+    return f"Entered{version} by {entry.get('event')!r}{under}{held}."
 
 
 def decided(kind: str, step: str, outcome: Mapping[str, Any], seen: Mapping[str, Any], until: datetime | None) -> str:
@@ -30,6 +33,8 @@ def decided(kind: str, step: str, outcome: Mapping[str, Any], seen: Mapping[str,
     match kind:
         case "sent":
             return f"At {step!r} the message {seen.get('template')!r} was accepted for sending."
+        case "skipped" if "event" in seen:
+            return f"At {step!r} the event {seen['event']!r} was not tracked: {seen.get('reason')}."
         case "skipped":
             detail = f" ({seen['detail']})" if seen.get("detail") else ""
             return f"At {step!r} the message {seen.get('template')!r} was not sent: {seen.get('reason')}{detail}."
@@ -41,9 +46,11 @@ def decided(kind: str, step: str, outcome: Mapping[str, Any], seen: Mapping[str,
             return f"At {step!r} it waits until {instant(until)}."
         case "waiting":
             return f"At {step!r} it waits" + (f", until {instant(until)} at the latest." if until else ".")
+        case "past_due" if seen.get("reason") == "paused":
+            late = f"the wait {seen.get('wait')!r} had ended at {_told(seen.get('due'))}, in the pause"
+            return f"At {step!r} it was too late, as {late}: {_policy(outcome)}."
         case "past_due":
-            due = seen.get("due") or "no date"
-            return f"At {step!r} the time had passed ({due}): {_policy(outcome)}."
+            return f"At {step!r} {_over(seen)}: {_policy(outcome)}."
         case "held_out":
             return f"At {step!r} the person fell into the hold-out {outcome.get('path')!r}."
         case "chose":
@@ -51,6 +58,8 @@ def decided(kind: str, step: str, outcome: Mapping[str, Any], seen: Mapping[str,
         case "updated":
             names = ", ".join(sorted(seen.get("set", {}))) or "nothing: no value was there"
             return f"At {step!r} the profile was updated: {names}."
+        case "started" if (refused := _refused(seen)) is not None:
+            return f"At {step!r} the journey {seen.get('journey')!r} did not take the person in: {refused}."
         case "started":
             return f"At {step!r} the journey {seen.get('journey')!r} was started{_ended(seen.get('came_to'))}."
         case "called":
@@ -58,7 +67,9 @@ def decided(kind: str, step: str, outcome: Mapping[str, Any], seen: Mapping[str,
         case "emitted":
             return f"At {step!r} the event {seen.get('event')!r} was tracked."
         case "not_started":
-            return f"At {step!r} the journey {seen.get('journey')!r} was not started: nobody can enter it."
+            return f"At {step!r} the journey {seen.get('journey')!r} was not started: {seen.get('reason')}."
+        case "circle":
+            return f"At {step!r} it was ended, for it {seen.get('reason')}."
         case _:
             return f"At {step!r}: {kind.replace('_', ' ')}."
 
@@ -80,6 +91,11 @@ def held(state: str, until: datetime) -> str:
     if state == "paused":
         return "Held: the journey is paused; it begins after the resume."
     return f"Held until {instant(until)}: so many enter per hour, or begin again after a pause."
+
+
+def values(seen: Mapping[str, Any]) -> str:
+    """What a condition looked at."""
+    return ", ".join(f"{name} is {value(each)}" for name, each in sorted(seen.items())) or "nothing is known"
 
 
 def value(seen: object) -> str:
@@ -122,12 +138,29 @@ def whole(state: str, reason: str | None, ended_at: datetime | None, step: str |
 def audited(action: str, who: str, detail: Mapping[str, Any]) -> str:
     if action in _TO_THE_JOURNEY:
         return f"{who} {_TO_THE_JOURNEY[action]} the journey."
-    if action == "migrate":
-        ends, ended = detail.get("wait_ends"), detail.get("wait_ended")
-        told = f"; the wait now ends at {_told(ends)}" if ends and ends != ended else ""
-        return f"{who} moved it to another version, from {detail.get('from_step')!r} to {detail.get('to_step')!r}{told}."
-    told = ", ".join(f"{name} {value}" for name, value in sorted(detail.items()) if isinstance(value, str | int | float))
-    return f"{who}: {action.replace('_', ' ')}" + (f" ({told})." if told else ".")
+    why = f" ({detail['why']})" if detail.get("why") else ""
+    match action:
+        case "migrate" if detail.get("to_step") == EXIT:
+            return f"{who}'s migration to another version ended it."
+        case "migrate" if detail.get("from_step") is None:
+            return f"{who} moved it to another version before it had begun."
+        case "migrate":
+            ends, ended = detail.get("wait_ends"), detail.get("wait_ended")
+            told = f"; the wait now ends at {_told(ends)}" if ends and ends != ended else ""
+            return f"{who} moved it to another version, from {detail['from_step']!r} to {detail.get('to_step')!r}{told}."
+        case "ask to move":
+            return f"{who} asked to have it moved to {detail.get('step')!r}{why}."
+        case "move":
+            return f"{who} moved it from {detail.get('from_step')!r} to {detail.get('to_step')!r}{why}."
+        case "end":
+            return f"{who} ended it{why}."
+        case "restart" if "of" in detail:
+            return f"{who} restarted an earlier enrolment as this one{why}."
+        case "restart":
+            return f"{who} ended it, if it still ran, and had the person begin anew{why}."
+        case _:
+            told = ", ".join(f"{name} {value}" for name, value in sorted(detail.items()) if isinstance(value, str | int | float))
+            return f"{who}: {action.replace('_', ' ')}" + (f" ({told})." if told else ".")
 
 
 def _time_off(deferral: Mapping[str, Any]) -> str:
@@ -145,14 +178,37 @@ def _told(at: str | None) -> str:
     return instant(datetime.fromisoformat(at) if at else None)
 
 
+def _over(seen: Mapping[str, Any]) -> str:
+    """Why nobody waits at a wait any longer."""
+    due = f"its time, {_told(seen['due'])}, had passed" if seen.get("due") else "there was no date"
+    match seen:
+        case {"cut_short": {"at": at, "was": was}}:
+            why = "in the version that the person was moved to at"
+        case {"followed": [*_, {"at": at, "instead_of": was}]}:
+            why = "by the date as it was at"
+        case _:
+            return due
+    return f"it waited {f'until {_told(was)}' if was else 'with no end'}, but {why} {_told(at)} {due}"
+
+
 def _policy(outcome: Mapping[str, Any]) -> str:
-    match outcome.get("action"):
-        case "exit":
+    """By the `if_past` of a wait that was over as the person came to it, or that a pause made them late by."""
+    match outcome:
+        case {"action": "exit"} | {"kind": "ended"}:
             return "the person leaves"
-        case "goto":
-            return f"on to {outcome.get('target')!r}"
+        case {"action": "goto", "target": target} | {"kind": "moved", "target": target}:
+            return f"on to {target!r}"
         case _:
             return "on at once"
+
+
+def _refused(seen: Mapping[str, Any]) -> str | None:
+    """Why another journey refused the person; None where it did not."""
+    came_to = seen.get("came_to")
+    said = (
+        str(came_to.get("reason")) if isinstance(came_to, Mapping) else f"refused: {seen['refused']}" if "refused" in seen else ""
+    )
+    return said.removeprefix("refused: ") if said.startswith("refused: ") else None
 
 
 def _ended(came_to: object) -> str:
@@ -175,8 +231,7 @@ def _because(outcome: Mapping[str, Any], seen: Mapping[str, Any]) -> str:
         return ", since no other matched"
     if not isinstance(looked, Mapping) or not isinstance(looked.get("seen"), Mapping):
         return ""
-    values = ", ".join(f"{name} is {value(each)}" for name, each in sorted(looked["seen"].items()))
-    return f", since {values}" if values else ""
+    return f", since {values(looked['seen'])}" if looked["seen"] else ""
 
 
 def _named(event: str | None) -> str:

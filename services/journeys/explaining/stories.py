@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from services.journeys.enrolments import LEFT
 from services.journeys.explaining import sentences
 from services.journeys.explaining.model import EnrolmentStory, Line, MessageFate, WaitEnd
 
@@ -34,8 +35,8 @@ async def stories(session: AsyncSession, journey: str, profile_id: UUID) -> list
     rows = await session.execute(
         text(
             "SELECT e.id, e.version, v.number AS version_number, e.entry_key, e.number, e.state, e.reason, e.entered_at, "
-            "e.ended_at, e.goal_at, e.start_at, e.entry, e.late, p.step, p.due, j.state AS journey_state FROM enrolment e "
-            "JOIN journey j ON j.key = e.journey "
+            "e.ended_at, e.goal_at, e.start_at, e.entry, e.asked, e.late, p.step, p.due, j.state AS journey_state "
+            "FROM enrolment e JOIN journey j ON j.key = e.journey "
             "LEFT JOIN version v ON v.hash = e.version LEFT JOIN place p ON p.enrolment_id = e.id "
             "WHERE e.profile_id = :profile AND e.journey = :journey ORDER BY e.entered_at DESC, e.number DESC LIMIT :most"
         ),
@@ -65,8 +66,8 @@ async def _story(session: AsyncSession, journey: str, row: Any) -> EnrolmentStor
         Line(
             at=row.entered_at,
             what="entered",
-            text=sentences.entered(row.entry, None if migrated else row.version_number, row.entry_key),
-            seen=row.entry,
+            text=sentences.entered(row.entry, None if migrated else row.version_number, row.entry_key, row.asked or {}),
+            seen=row.entry | ({"asked": row.asked} if row.asked else {}),
         )
     )
     held = sentences.held(row.journey_state, row.start_at) if row.start_at is not None and row.state == "running" else None
@@ -99,7 +100,9 @@ async def _decisions(session: AsyncSession, row: Any) -> list[Line]:
     decided = await session.execute(
         text(
             "SELECT d.at, d.kind, d.step, d.visit, d.outcome, d.seen, d.deadline, d.late, m.path, m.event_id, m.at AS met_at, "
-            "m.body->>'event' AS event FROM decision d LEFT JOIN LATERAL (SELECT path, event_id, at, body FROM match "
+            "m.body->>'event' AS event, (SELECT r.reason FROM refusal r WHERE d.kind = 'started' "
+            "AND r.journey = d.seen->>'journey' AND r.event_id = concat_ws(':', d.enrolment_id, d.step, d.visit)) AS refused "
+            "FROM decision d LEFT JOIN LATERAL (SELECT path, event_id, at, body FROM match "
             "WHERE enrolment_id = d.enrolment_id AND kind = 'wait' AND step = d.step AND visit = d.visit "
             "ORDER BY at LIMIT 1) m ON true WHERE d.enrolment_id = :id ORDER BY d.at, d.deadline NULLS FIRST"
         ),
@@ -110,7 +113,8 @@ async def _decisions(session: AsyncSession, row: Any) -> list[Line]:
     for number, each in enumerate(rows):
         following = rows[number + 1].at if number + 1 < len(rows) else None
         end = _end(each, following, row.ended_at) if each.kind in _WAITS else None
-        said = sentences.decided(each.kind, each.step, each.outcome, each.seen, each.deadline) + sentences.put_off(each.seen)
+        seen = each.seen if each.refused is None else each.seen | {"refused": each.refused}
+        said = sentences.decided(each.kind, each.step, each.outcome, seen, each.deadline) + sentences.put_off(seen)
         lines.append(
             Line(
                 at=each.at,
@@ -119,7 +123,7 @@ async def _decisions(session: AsyncSession, row: Any) -> list[Line]:
                 step=each.step,
                 visit=each.visit,
                 outcome=each.outcome,
-                seen=each.seen,
+                seen=seen,
                 until=each.deadline,
                 ended=end,
                 late_seconds=each.late,
@@ -129,7 +133,10 @@ async def _decisions(session: AsyncSession, row: Any) -> list[Line]:
 
 
 def _end(decision: Any, following: datetime | None, ended_at: datetime | None) -> WaitEnd | None:
-    """What ended a wait: its match, its time (if that came before what followed), a move, or the enrolment's end."""
+    """What ended a wait: a move away from it, its match, its time (if that came before what followed), or the enrolment's end."""
+    left = decision.seen.get(LEFT)
+    if left is not None:
+        return WaitEnd(by="move", at=datetime.fromisoformat(left["at"]))
     if decision.event_id is not None:
         return WaitEnd(by="event", at=decision.met_at, path=decision.path, event=decision.event)
     after = following or ended_at

@@ -36,13 +36,17 @@ _ASKED = text(
     "AND d.step = k.step AND d.visit = k.visit"
 )
 # What happened last to those who wait at a deferred step: the newest decision that took time or acted. One that was over before
-# the pause brought them here in time, however long something else, such as quiet hours, kept them here.
+# the pause brought them here in time, however long something else, such as quiet hours, kept them here. So did one that they were
+# moved away from before it was over; and whom a person has put somewhere since is not late by what they were taken from.
 _BEFORE = text(
     "SELECT DISTINCT ON (b.enrolment_id) b.enrolment_id, b.step, b.kind, b.deadline, b.seen->>'zone' AS zone, "
-    "b.deadline >= coalesce(CAST(d.seen->>'paused_at' AS timestamptz), j.paused_at) AS in_pause "
+    "b.deadline >= coalesce(CAST(d.seen->>'paused_at' AS timestamptz), j.paused_at) AND NOT jsonb_exists(b.seen, 'left') "
+    "AND NOT (coalesce(CAST(p.moved->>'by_hand' AS bool), false) AND b.visit <= CAST(p.moved->'move_to'->>'offset' AS int)) "
+    "AS in_pause "
     "FROM unnest(CAST(:ids AS uuid[]), CAST(:steps AS text[]), CAST(:visits AS int[])) AS k(enrolment_id, step, visit) "
     "JOIN decision d USING (enrolment_id, step, visit) JOIN journey j ON j.key = d.journey "
     "JOIN decision b ON b.enrolment_id = d.enrolment_id AND b.kind NOT IN ('deferred', 'chose', 'held_out') "
+    "LEFT JOIN place p ON p.enrolment_id = d.enrolment_id "
     "WHERE d.kind = 'deferred' AND d.seen->>'reason' IN ('paused', 'resumed') "
     "ORDER BY b.enrolment_id, b.at DESC, b.deadline DESC NULLS LAST"
 )

@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from contracts.journeys import MoveSignal, StepItem
 from journeys import Journey
 from services.journeys import places
-from services.journeys.enrolments import Decision, Enrolment, forget_waits
+from services.journeys.enrolments import CUT_SHORT, Decision, Enrolment, forget_waits, leave
 from services.journeys.lifecycle.auditing import note
 from services.journeys.moves.destinations import Sent, Wish
 from services.journeys.outgoing import Outgoing, write
@@ -46,18 +46,24 @@ class Transfer:
 
 
 async def transfer(session: AsyncSession, change: Transfer, now: datetime) -> list[Outgoing] | None:
-    """Carries it out; answers what to tell Temporal, None where the enrolment or the wish is not what it was."""
+    """Carries it out; answers what to tell Temporal, None where the enrolment, the wish or the wait is not what it was."""
     enrolment, wish = change.enrolment, change.wish
     row = (
         await session.execute(
             text(
-                "SELECT goal_at, (SELECT coalesce(max(visit), 0) FROM decision WHERE enrolment_id = e.id) AS visits "
-                "FROM enrolment e WHERE id = :id AND state = 'running' AND moving = CAST(:moving AS jsonb) FOR UPDATE"
+                "SELECT goal_at, (SELECT coalesce(max(visit), 0) FROM decision WHERE enrolment_id = e.id) AS visits, "
+                "EXISTS (SELECT 1 FROM match WHERE enrolment_id = e.id AND kind = 'wait' AND step = :step AND visit = :visit) "
+                "AS met FROM enrolment e WHERE id = :id AND state = 'running' AND moving = CAST(:moving AS jsonb) FOR UPDATE"
             ),
-            {"id": enrolment.id, "moving": orjson.dumps(enrolment.moving).decode()},
+            {
+                "id": enrolment.id,
+                "moving": orjson.dumps(enrolment.moving).decode(),
+                "step": change.item.step,
+                "visit": change.item.visit,
+            },
         )
     ).first()
-    if row is None:
+    if row is None or row.met:
         return None
     sent = Sent(step=change.target, offset=max(row.visits, change.item.visit), request=change.request)
     moving = wish.model_copy(update={"sent": sent})
@@ -71,9 +77,10 @@ async def transfer(session: AsyncSession, change: Transfer, now: datetime) -> li
     )
     if change.target is not None:
         await forget_waits(session, [enrolment.id])
+        await leave(session, (enrolment.id, change.item.step, change.item.visit), change.target, now)
         await session.execute(text("DELETE FROM decision WHERE enrolment_id = :id AND kind = 'deferred'"), {"id": enrolment.id})
     elif change.retimed is not None:
-        await _retime(session, change.retimed, now)
+        await _retime(session, change.retimed, change.was, now)
     action = "move" if wish.migration is None else "migrate"
     await note(
         session, at=now, who=wish.who, action=action, journey=enrolment.journey, enrolments=[enrolment.id], detail=_told(change)
@@ -85,7 +92,7 @@ async def transfer(session: AsyncSession, change: Transfer, now: datetime) -> li
             Outgoing(enrolment.id, enrolment.journey, "look_back", {"look_back": TRAITS_ONLY}, f"{sent.request}:look_back")
         )
     written = await write(session, told)
-    await places.moved_from(session, change.item)
+    await places.moved_from(session, change.item, by_hand=wish.migration is None)
     return written
 
 
@@ -123,9 +130,11 @@ async def new_criteria(
     return any(each.source == "profile" for each in fresh)
 
 
-async def _retime(session: AsyncSession, ruling: Ruling, now: datetime) -> None:
+async def _retime(session: AsyncSession, ruling: Ruling, was: Decision | None, now: datetime) -> None:
     """The wait under way keeps its key and when it was entered; its end and what it waits for are the other version's."""
-    decision = ruling.decision
+    decision, seen = ruling.decision, ruling.decision.seen
+    if decision.kind == "past_due" and was is not None:
+        seen = seen | {CUT_SHORT: {"at": now.isoformat(), "was": was.deadline.isoformat() if was.deadline else None}}
     await session.execute(
         text(
             "UPDATE decision SET kind = :kind, outcome = CAST(:outcome AS jsonb), seen = CAST(:seen AS jsonb), "
@@ -134,7 +143,7 @@ async def _retime(session: AsyncSession, ruling: Ruling, now: datetime) -> None:
         {
             "kind": decision.kind,
             "outcome": orjson.dumps(decision.outcome).decode(),
-            "seen": orjson.dumps(decision.seen).decode(),
+            "seen": orjson.dumps(seen).decode(),
             "deadline": decision.deadline,
             "id": decision.enrolment_id,
             "step": decision.step,
@@ -144,7 +153,7 @@ async def _retime(session: AsyncSession, ruling: Ruling, now: datetime) -> None:
     await forget_waits(session, [decision.enrolment_id])
     await register(session, ruling.listeners)
     await watches.register(session, ruling.watches)
-    await places.retimed(session, {decision.key: now if decision.kind == "past_due" else decision.deadline})
+    await places.retimed(session, {decision.key: now if decision.kind == "past_due" else decision.deadline}, now)
 
 
 def _told(change: Transfer) -> dict[str, Any]:

@@ -152,7 +152,7 @@ async def retime(session: AsyncSession, found: Sequence[Retimed], now: datetime)
         if rows.first() is None:
             continue
         due = now if new.kind == "past_due" else new.deadline
-        await places.retimed(session, {new.key: due})
+        await places.retimed(session, {new.key: due}, now)
         body = RefreshSignal(step=new.step, visit=new.visit).model_dump(mode="json")
         request = f"watch:{each.followed.watch.id}:{each.followed.watch.look}:{due.isoformat() if due else 'open'}"
         signals.append(Outgoing(new.enrolment_id, new.journey, "refresh", body, request))

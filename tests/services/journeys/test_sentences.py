@@ -77,3 +77,54 @@ def test_what_people_did_is_told_without_hashes() -> None:
     moved = "ann moved it to another version, from 'week' to 'month'"
     assert sentences.audited("migrate", "ann", detail) == f"{moved}; the wait now ends at 2026-11-27 02:49:05 UTC."
     assert sentences.audited("migrate", "ann", {**detail, "wait_ended": detail["wait_ends"]}) == f"{moved}."
+
+
+@pytest.mark.parametrize(
+    ("action", "detail", "said"),
+    [
+        ("ask to move", {"step": "letter", "why": "missed it"}, "ann asked to have it moved to 'letter' (missed it)."),
+        (
+            "move",
+            {"from_step": "week", "to_step": "letter", "from_version": "a4a97", "to_version": "a4a97", "visit": 1, "why": ""},
+            "ann moved it from 'week' to 'letter'.",
+        ),
+        ("end", {"why": "asked us to stop"}, "ann ended it (asked us to stop)."),
+        ("restart", {"why": "", "as": "3f", "version": "a4a97"}, "ann ended it, if it still ran, and had the person begin anew."),
+        ("restart", {"why": "x", "of": "3f", "version": "a4a97"}, "ann restarted an earlier enrolment as this one (x)."),
+        ("migrate", {"to_version": "a4a97", "migration": "3f"}, "ann moved it to another version before it had begun."),
+        ("migrate", {"to_version": "a4", "to_step": "exit", "migration": "3f"}, "ann's migration to another version ended it."),
+    ],
+)
+def test_what_people_did_to_an_enrolment_is_told_without_ids(action: str, detail: dict[str, object], said: str) -> None:
+    assert sentences.audited(action, "ann", detail) == said
+
+
+def test_an_act_that_was_left_out_is_told_with_what_it_was() -> None:
+    circle = "journeys have been emitting events 10 times in a row: this looks like a circle"
+    said = sentences.decided("skipped", "x", {}, {"event": "Told", "reason": circle}, None)
+    assert said == f"At 'x' the event 'Told' was not tracked: {circle}."
+    said = sentences.decided("not_started", "x", {}, {"journey": "y", "reason": circle}, None)
+    assert said == f"At 'x' the journey 'y' was not started: {circle}."
+    said = sentences.decided("circle", "x", {}, {"reason": "came here 100 times"}, None)
+    assert said == "At 'x' it was ended, for it came here 100 times."
+
+
+def test_a_journey_that_refused_the_person_is_not_told_as_started() -> None:
+    refused = "entered before, and re-entry is 'never'"
+    seen = {"journey": "y", "came_to": {"reason": f"refused: {refused}", "goal_reached": False}}
+    assert sentences.decided("started", "x", {}, seen, None) == f"At 'x' the journey 'y' did not take the person in: {refused}."
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        ({"due": "2026-03-01T22:00:00+00:00"}, "At 'x' its time, 2026-03-01 22:00:00 UTC, had passed: on at once."),
+        ({"due": None}, "At 'x' there was no date: on at once."),
+        (
+            {"due": None, "followed": [{"at": "2026-03-02T07:00:00+00:00", "instead_of": None}]},
+            "At 'x' it waited with no end, but by the date as it was at 2026-03-02 07:00:00 UTC there was no date: on at once.",
+        ),
+    ],
+)
+def test_a_wait_that_was_over_is_told_with_how_that_came(seen: dict[str, object], said: str) -> None:
+    assert sentences.decided("past_due", "x", {"action": "continue"}, seen, None) == said
