@@ -35,7 +35,7 @@ class Entrant:
     """Somebody who met a journey's entry trigger. `look_back`: criteria may have been met before they are registered.
 
     `asked` is None while nobody was asked (see `needs_asking`); `traits_known`: `traits` are theirs, and not merely none yet. One
-    of a cohort is taken through the first steps by it.
+    of a cohort is taken through the first steps by it. `version_chosen`: by a person, so that a canary changes nothing.
     """
 
     journey: Journey
@@ -51,6 +51,7 @@ class Entrant:
     cohort_id: UUID | None = None
     computed: dict[str, JsonValue] = field(default_factory=dict)
     traits_known: bool = False
+    version_chosen: bool = False
 
     @property
     def event_id(self) -> str:

@@ -86,7 +86,7 @@ async def enter(session: AsyncSession, entrants: Sequence[Entrant], now: datetim
     now_are = await survivors(session, [each.profile_id for each in entrants])
     entrants = [replace(each, profile_id=now_are.get(each.profile_id, each.profile_id)) for each in entrants]
     doors = await Door.of(session, [each.journey.key for each in entrants])
-    entrants = [_of_version(each, doors) for each in entrants]
+    entrants = [each if each.version_chosen else _of_version(each, doors) for each in entrants]
     entered = Entered(asked=[each for each in entrants if each.asked is None and needs_asking(each)])
     await candidates.add(session, entered.asked)
     left = [each for each in entrants if each.asked is not None or not needs_asking(each)]

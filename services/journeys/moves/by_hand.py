@@ -14,6 +14,7 @@ from infra.clock import Clock
 from infra.db import Database
 from infra.errors import BadInput, Conflict, Flaw, NotFound
 from services.journeys.entry.admission import Asked, Entrant, fixed_refs
+from services.journeys.entry.doors import in_canary
 from services.journeys.entry.entering import enter
 from services.journeys.lifecycle.auditing import note
 from services.journeys.lifecycle.versions import Versions
@@ -27,7 +28,8 @@ from services.journeys.world import World
 
 _ENROLMENT = text(
     "SELECT e.id, e.journey, e.version, e.profile_id, e.entry_key, e.number, e.entry, e.position, e.state, e.moving, e.carried, "
-    "j.current, (SELECT count(*) FROM enrolment o WHERE o.journey = e.journey AND o.profile_id = e.profile_id "
+    "j.current, j.canary, j.canary_share, "
+    "(SELECT count(*) FROM enrolment o WHERE o.journey = e.journey AND o.profile_id = e.profile_id "
     "AND o.entry_key = e.entry_key AND o.number > e.number AND o.state = 'running') AS later "
     "FROM enrolment e JOIN journey j ON j.key = e.journey WHERE e.id = :id FOR UPDATE OF e"
 )
@@ -92,7 +94,7 @@ class ByHand:
         profile = await self._world.profile(found.profile_id)
         if profile is None:
             raise NotFound("profile", found.profile_id)
-        chosen = found.version if version == "same" else found.current
+        chosen = found.version if version == "same" else _for_new_people(found)
         journey = await self._versions.journey(chosen)
         computed = await computed_for(self._world, fixed_refs(journey), profile.id, found.position)
         free = journey.model_copy(update={"entry": journey.entry.model_copy(update={"reentry": "always"})})
@@ -101,6 +103,10 @@ class ByHand:
             row = await _row(session, enrolment_id)
             if row.later:
                 raise Conflict(f"the person is under way again since {enrolment_id}: restart that enrolment")
+            # Who awaits this enrolment awaits the new one, which names them in its entry.
+            await session.execute(
+                text("UPDATE enrolment SET parent_id = NULL WHERE id = :id AND state <> 'ended'"), {"id": enrolment_id}
+            )
             _, written = await stop(session, [enrolment_id], "restarted", now)
             entry = row.entry | {"id": f"{row.entry['id']}:restart:{row.number}"}
             zone, _ = lives_in(profile.traits, journey, self._zone)
@@ -116,18 +122,28 @@ class ByHand:
                 key=row.entry_key,
                 asked=asked,
                 computed=computed,
+                version_chosen=True,
             )
             entered = await enter(session, [entrant], now)
             if not entered.enrolments:
                 reasons = [each.reason for each in entered.refused]
                 raise Conflict(f"{enrolment_id} cannot be restarted: {reasons[0] if reasons else 'it was restarted before'}")
-            await self._note(session, row, "restart", who, {"why": why, "as": str(entered.enrolments[0]), "version": chosen})
+            (anew,) = entered.enrolments
+            await self._note(session, row, "restart", who, {"why": why, "as": str(anew), "version": chosen})
+            told = {"why": why, "of": str(enrolment_id), "version": chosen}
+            await note(session, at=now, who=who, action="restart", journey=row.journey, enrolments=[anew], detail=told)
         self._deliver([*written, *entered.outgoing])
-        return Done(entered.enrolments[0], "entered")
+        return Done(anew, "entered")
 
     async def _note(self, session: AsyncSession, row: Any, action: str, who: str, detail: dict[str, Any]) -> None:
         now = self._clock.now()
         await note(session, at=now, who=who, action=action, journey=row.journey, enrolments=[row.id], detail=detail)
+
+
+def _for_new_people(row: Any) -> str:
+    """The version that the person would enter now: the canary, if there is one for them."""
+    canary = row.canary is not None and in_canary(row.journey, row.profile_id, row.canary_share)
+    return str(row.canary if canary else row.current)
 
 
 async def _row(session: AsyncSession, enrolment_id: UUID) -> Any:
