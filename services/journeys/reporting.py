@@ -81,13 +81,14 @@ class Story(BaseModel):
 
 
 class Refusal(BaseModel):
-    """Why somebody who met the trigger did not enter."""
+    """Why somebody who met the trigger did not enter; `seen` are the values that it rests on."""
 
     journey: str
     profile_id: UUID
     event_id: str
     reason: str
     at: datetime
+    seen: dict[str, Any]
 
 
 _ENROLMENTS = (
@@ -225,7 +226,7 @@ async def refusals(session: AsyncSession, *, profile_id: UUID | None, journey: s
     asked = {name: value for name, value in wanted.items() if value is not None}
     where = "WHERE " + " AND ".join(f"{name} = :{name}" for name in asked) if asked else ""
     rows = await session.execute(
-        text(f"SELECT journey, profile_id, event_id, reason, at FROM refusal {where} ORDER BY at DESC LIMIT :limit"),
+        text(f"SELECT journey, profile_id, event_id, reason, at, seen FROM refusal {where} ORDER BY at DESC LIMIT :limit"),
         asked | {"limit": limit},
     )
     return [Refusal(**row) for row in rows.mappings().all()]

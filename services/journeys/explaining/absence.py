@@ -76,13 +76,14 @@ class Absence:
             where = then.where.model_dump(mode="json", by_alias=True, exclude_none=True) if then.where else None
             return Finding(kind="where_failed", text=text, at=at, seen=seen | {"properties": found, "where": where})
         state = past.state_at(at)
-        if state in _CLOSED or state == "paused":
-            kind = "paused" if state == "paused" else _CLOSED[state]
+        if state in _CLOSED:
+            kind = _CLOSED[state]
             text = f"{event.name!r} came at {instant(at)}, when the journey was {state}."
             return Finding(kind=kind, text=text, at=at, seen=seen | {"state": state})  # type: ignore[arg-type]  # by _CLOSED
         text = (
             f"{event.name!r} at {instant(at)} should have started the journey: either it has not arrived here yet, or it came "
             "with a time before it was published."
+            + (" Whoever meets the trigger in a pause is enrolled and held until the resume." if state == "paused" else "")
         )
         return Finding(kind="should_have_entered", text=text, at=at, seen=seen)
 

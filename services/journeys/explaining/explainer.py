@@ -97,5 +97,6 @@ def _summary(past: JourneyPast, lives: list[EnrolmentStory], times: int, why: li
         often = "once" if times == 1 else f"{times} times"
         return f"Entered {past.key!r} {often}, last at {sentences.instant(lives[-1].entered_at)}. {lives[-1].text}"
     if why:
-        return f"Never entered {past.key!r}. {why[0].text}"
+        newest = [each for each in why if each.kind in ("refused", "being_asked")][-1:] or why
+        return f"Never entered {past.key!r}. {newest[0].text}"
     return f"Never entered {past.key!r}; why could not be found out: {notes[-1] if notes else 'nothing is known'}"

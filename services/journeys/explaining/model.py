@@ -15,7 +15,6 @@ FindingKind = Literal[
     "did_not_exist_yet",
     "draining",
     "archived",
-    "paused",
     "event_never_seen",
     "where_failed",
     "should_have_entered",

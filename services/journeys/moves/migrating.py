@@ -30,6 +30,10 @@ _JOB = text(
     "SELECT id, journey, target, plan, after, created_by FROM migration WHERE state = 'running' ORDER BY created_at, id "
     "LIMIT 1 FOR UPDATE SKIP LOCKED"
 )
+_FINISHING = text(
+    "SELECT id, journey, target, plan, after, created_by FROM migration WHERE state = 'finishing' ORDER BY created_at, id "
+    "FOR UPDATE SKIP LOCKED"
+)
 _UNDER_WAY = (
     "SELECT e.id, e.journey, e.version, e.profile_id, e.entry, e.position, e.entered_at, e.state, e.reason, e.start_at, "
     "e.goal_at, p.step, e.moving FROM enrolment e LEFT JOIN place p ON p.enrolment_id = e.id "
@@ -96,19 +100,12 @@ class Migrator:
             if job is None:
                 return True
             rows = (await session.execute(_NEXT, _batch_of(job) | {"limit": allowed})).all()
-            after, later = rows[-1].id if rows else job.after, [UUID(each) for each in job.plan.get("later", ())]
             if not rows:
-                # In turn, once everybody else has been dealt with.
-                back = (await session.execute(_LATER, _batch_of(job) | {"later": later})).all()
-                rows = [row for row in back if row.moving is None][:allowed]
-                taken = {row.id for row in rows}
-                later = [row.id for row in back if row.id not in taken]
-            if not rows and not later:
                 return await self._told_all(session, job)
-            written = await self._deal_with(session, job, rows, contexts, after, later)
+            written = await self._deal_with(session, job, rows, contexts, rows[-1].id, _later(job))
             await self._pace.took(session, len(rows))
         self._deliver(written)
-        return bool(rows)
+        return True
 
     async def _contexts_of_held(self) -> dict[UUID, Context]:
         """Of those who have not begun: they are moved on the spot, and their new criteria may name something of the profile."""
@@ -189,16 +186,15 @@ class Migrator:
         return written
 
     async def _told_all(self, session: AsyncSession, job: Any) -> bool:
-        """Everybody is dealt with; it is done when those who were told to move have done so."""
+        """Everybody had their turn; it is done when those who were told to move have done so, and who was elsewhere is back."""
         await session.execute(text("UPDATE migration SET state = 'finishing' WHERE id = :id"), {"id": job.id})
         return True
 
     async def _finish(self) -> None:
         async with self._database.begin() as session:
-            jobs = await session.execute(
-                text("SELECT id, journey FROM migration WHERE state = 'finishing' FOR UPDATE SKIP LOCKED")
-            )
-            for job in jobs.all():
+            written: list[Outgoing] = []
+            for job in (await session.execute(_FINISHING)).all():
+                written += await self._deal_with_arrived(session, job)
                 if await on_their_way(session, job.id):
                     continue
                 now = self._clock.now()
@@ -207,6 +203,20 @@ class Migrator:
                 )
                 detail = {"migration": str(job.id)}
                 await note(session, at=now, who="reis", action="migration done", journey=job.journey, detail=detail)
+        self._deliver(written)
+
+    async def _deal_with_arrived(self, session: AsyncSession, job: Any) -> list[Outgoing]:
+        """Those who were on the way elsewhere as their turn came, and have arrived."""
+        allowed = await self._pace.allowed(session) if _later(job) else 0
+        if not allowed:
+            return []
+        there = (await session.execute(_LATER, _batch_of(job) | {"later": _later(job)})).all()
+        rows = [row for row in there if row.moving is None][:allowed]
+        taken = {row.id for row in rows}
+        left = [row.id for row in there if row.id not in taken]
+        written = await self._deal_with(session, job, rows, {}, job.after, left)
+        await self._pace.took(session, len(rows))
+        return written
 
 
 async def noted_exits(
@@ -224,11 +234,15 @@ async def on_their_way(session: AsyncSession, migration: UUID) -> int:
             "SELECT (SELECT count(*) FROM enrolment WHERE moving->>'migration' = CAST(:id AS text) "
             "AND moving->'sent' = 'null' AND moving IS NOT NULL AND state = 'running') "
             "+ coalesce((SELECT jsonb_array_length(plan->'later') FROM migration WHERE id = CAST(CAST(:id AS text) AS uuid) "
-            "AND state = 'running'), 0)"
+            "AND state IN ('running', 'finishing')), 0)"
         ),
         {"id": str(migration)},
     )
     return int(rows.scalar_one())
+
+
+def _later(job: Any) -> list[UUID]:
+    return [UUID(each) for each in job.plan.get("later", ())]
 
 
 def _batch_of(job: Any) -> dict[str, Any]:

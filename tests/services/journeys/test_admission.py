@@ -122,7 +122,7 @@ async def test_refusals_are_found_by_journey_and_by_person_newest_first(service:
         of_both = await reporting.refusals(session, profile_id=people[0], journey="other", limit=10)
         all_of_them = await reporting.refusals(session, profile_id=None, journey=None, limit=10)
     assert [each.profile_id for each in of_journey] == people[::-1]
-    assert [each.journey for each in of_both] == ["other"]
+    assert [(each.journey, each.seen["only_if"]["matches"]) for each in of_both] == [("other", False)]
     assert len(all_of_them) == 4
 
 

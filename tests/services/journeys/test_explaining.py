@@ -13,6 +13,7 @@ from services.journeys.explaining.model import Finding
 from services.journeys.explaining.register import past_of
 from services.journeys.explaining.witnesses import Witnesses
 from tests.services.journeys.conftest import Service
+from tests.services.journeys.crowds import Crowd
 
 SEND = {"id": "hello", "type": "send", "template": "hello", "channels": ["email"]}
 
@@ -305,3 +306,28 @@ async def test_more_refusals_than_are_told_are_still_refusals(service: Service) 
     explained = await explain(service, profile_id)
     kinds = [each.kind for each in explained.why_not]
     assert kinds == ["refused"] * 100 + ["draining"]
+
+
+async def test_a_pause_is_no_reason_not_to_enter(service: Service) -> None:
+    await service.publish()
+    await service.lifecycle.states.change("signup", "pause", by="ann")
+    service.pass_time(timedelta(hours=1))
+    profile_id = await somebody(service)
+    service.neighbours.track(profile_id, service.event("Signup", event_id="x"))
+    finding = await only_reason(service, profile_id)
+    assert finding.kind == "should_have_entered"
+    assert "held until the resume" in finding.text
+
+
+async def test_of_several_refusals_the_summary_tells_the_newest_with_what_it_saw(service: Service) -> None:
+    await service.publish(entry={"event": "Signup", "key": "event.properties.event_id", "only_if": {"trait": "age", "gt": 17}})
+    profile_id = await somebody(service)
+    await service.track(profile_id, "Signup")
+    await Crowd(service).admitter.step()
+    service.pass_time(timedelta(hours=1))
+    await service.track(profile_id, "Signup", event_id="x")
+    await Crowd(service).admitter.step()
+    explained = await explain(service, profile_id)
+    assert [each.kind for each in explained.why_not[:2]] == ["refused", "refused"]
+    assert "entry key" in explained.why_not[0].text
+    assert "only_if does not hold, since asked is true" in explained.summary

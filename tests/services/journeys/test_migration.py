@@ -149,7 +149,7 @@ async def test_who_is_on_the_way_elsewhere_is_migrated_when_they_have_arrived(se
         await service.lifecycle.migrator.step()
     assert isinstance(await other.asks("pause", confirm=True), Deferred)
     view = await service.lifecycle.desk.progress("signup", view.id)
-    assert (view.state, view.moved, view.on_their_way) == ("running", 1, 1)
+    assert (view.state, view.moved, view.on_their_way) == ("finishing", 1, 1)
     assert isinstance(await person.asks("first", 2), Done)
     for _ in range(3):
         await service.lifecycle.migrator.step()
