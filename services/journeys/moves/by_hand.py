@@ -18,6 +18,7 @@ from services.journeys.entry.doors import in_canary
 from services.journeys.entry.entering import enter
 from services.journeys.lifecycle.auditing import note
 from services.journeys.lifecycle.versions import Versions
+from services.journeys.merging import hold
 from services.journeys.moves.destinations import Wish
 from services.journeys.moves.wishes import want
 from services.journeys.outgoing import Outgoing
@@ -100,6 +101,7 @@ class ByHand:
         free = journey.model_copy(update={"entry": journey.entry.model_copy(update={"reentry": "always"})})
         now = self._clock.now()
         async with self._database.begin() as session:
+            await hold(session)
             row = await _row(session, enrolment_id)
             if row.later:
                 raise Conflict(f"the person is under way again since {enrolment_id}: restart that enrolment")

@@ -1,13 +1,16 @@
 """One enrolment moved, ended or restarted by a person."""
 
+import asyncio
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 
 from contracts.journeys import FinishItem
 from infra.errors import BadInput, Conflict, NotFound
 from journeys.outcome import Deferred, Done, Ended, Sleep
 from services.journeys.lifecycle import auditing
+from services.journeys.merging import merge
 from tests.services.journeys.conftest import Service
 from tests.services.journeys.letters import LAST, LETTER, PAUSE, publish
 
@@ -106,3 +109,38 @@ async def test_who_did_what_to_whom_and_why_is_kept(service: Service) -> None:
         ("ann", "ask to move", "asked for it"),
     ]
     assert [each.action for each in of_journey] == ["publish"]
+
+
+async def test_a_restart_waits_for_a_merge_before_it_holds_what_the_merge_moves(service: Service) -> None:
+    _, enrolment = await _waiting(service)
+    async with service.database.begin() as merging:
+        await merge(merging, uuid4(), uuid4(), "m1")
+        restart = asyncio.create_task(service.lifecycle.by_hand.restart(enrolment, version="same", who="ann", why=""))
+        while not await service.rows("SELECT 1 FROM pg_locks WHERE NOT granted") and not restart.done():
+            await asyncio.sleep(0)
+        await merging.execute(text("SELECT 1 FROM enrolment FOR UPDATE NOWAIT"))
+    assert (await restart).state == "entered"
+
+
+@pytest.mark.parametrize("acts", [("restart", "restart"), ("restart", "end"), ("end", "move"), ("move", "restart")])
+async def test_of_two_who_act_on_one_enrolment_at_once_nobody_undoes_or_doubles_it(
+    service: Service, acts: tuple[str, str]
+) -> None:
+    _, enrolment = await _waiting(service, entry={"event": "Signup", "reentry": "never"})
+    by_hand = service.lifecycle.by_hand
+    act = {
+        "restart": lambda: by_hand.restart(enrolment, version="same", who="ann", why=""),
+        "end": lambda: by_hand.end(enrolment, "enough", who="bob"),
+        "move": lambda: by_hand.move(enrolment, "last", who="cem", why=""),
+    }
+    results = await asyncio.gather(*(act[each]() for each in acts), return_exceptions=True)
+    refused = [each for each in results if isinstance(each, BaseException)]
+    assert all(isinstance(each, Conflict) for each in refused)
+    rows = await service.rows("SELECT number, state, reason, moving FROM enrolment ORDER BY number")
+    restarts = sum(each == "restart" and not isinstance(done, BaseException) for each, done in zip(acts, results, strict=True))
+    assert restarts <= 1
+    assert len(rows) == 1 + restarts
+    assert sum(row.state == "running" for row in rows) == restarts
+    assert all(row.moving is None for row in rows if row.state != "running")
+    noted = await service.rows("SELECT action FROM audit WHERE enrolment_id = :id", id=enrolment)
+    assert len(noted) == 2 - len(refused)
