@@ -135,6 +135,14 @@ def whole(state: str, reason: str | None, ended_at: datetime | None, step: str |
     return f"Under way at {step!r}" + (f", until {instant(due)}." if due else ".")
 
 
+def on_the_way(moving: Mapping[str, Any]) -> str:
+    """Where somebody is to go."""
+    who = moving.get("who")
+    if moving.get("migration"):
+        return f" It goes to another version, as {who}'s migration says, from the next step that leads there."
+    return f" It goes to {moving.get('step')!r}, as {who} asked, when its workflow asks next."
+
+
 def audited(action: str, who: str, detail: Mapping[str, Any]) -> str:
     if action in _TO_THE_JOURNEY:
         return f"{who} {_TO_THE_JOURNEY[action]} the journey."

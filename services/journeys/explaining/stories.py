@@ -35,8 +35,8 @@ async def stories(session: AsyncSession, journey: str, profile_id: UUID) -> list
     rows = await session.execute(
         text(
             "SELECT e.id, e.version, v.number AS version_number, e.entry_key, e.number, e.state, e.reason, e.entered_at, "
-            "e.ended_at, e.goal_at, e.start_at, e.entry, e.asked, e.late, p.step, p.due, j.state AS journey_state "
-            "FROM enrolment e JOIN journey j ON j.key = e.journey "
+            "e.ended_at, e.goal_at, e.start_at, e.entry, e.asked, e.late, e.moving, p.step, p.due, "
+            "j.state AS journey_state FROM enrolment e JOIN journey j ON j.key = e.journey "
             "LEFT JOIN version v ON v.hash = e.version LEFT JOIN place p ON p.enrolment_id = e.id "
             "WHERE e.profile_id = :profile AND e.journey = :journey ORDER BY e.entered_at DESC, e.number DESC LIMIT :most"
         ),
@@ -90,7 +90,8 @@ async def _story(session: AsyncSession, journey: str, row: Any) -> EnrolmentStor
         held_until=row.start_at if row.state == "running" else None,
         step=row.step,
         due=row.due,
-        text=held or sentences.whole(row.state, row.reason, row.ended_at, row.step, row.due),
+        text=(held or sentences.whole(row.state, row.reason, row.ended_at, row.step, row.due))
+        + (sentences.on_the_way(row.moving) if row.moving is not None and row.state == "running" else ""),
         entry=row.entry,
         lines=sorted(lines, key=lambda line: (line.at, _ORDER.get(line.what, 2))),
     )

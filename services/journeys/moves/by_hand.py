@@ -69,7 +69,7 @@ class ByHand:
         async with self._database.begin() as session:
             row = await _running(session, enrolment_id)
             if row.moving is not None or row.carried:
-                raise Conflict(f"the enrolment {enrolment_id} is on its way already: ask again when it has arrived")
+                raise Conflict(_on_its_way(row))
             steps = (await self._versions.journey(row.version, session)).index.steps
             if step not in steps:
                 remedy = f"use one of {', '.join(steps)}"
@@ -140,6 +140,12 @@ class ByHand:
     async def _note(self, session: AsyncSession, row: Any, action: str, who: str, detail: dict[str, Any]) -> None:
         now = self._clock.now()
         await note(session, at=now, who=who, action=action, journey=row.journey, enrolments=[row.id], detail=detail)
+
+
+def _on_its_way(row: Any) -> str:
+    migration = row.moving and row.moving.get("migration")
+    remedy = f", or cancel the migration {migration}" if migration else ""
+    return f"the enrolment {row.id} is on its way already: ask again when it has arrived{remedy}"
 
 
 def _for_new_people(row: Any) -> str:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from infra.errors import Conflict
 from journeys.outcome import Deferred, Done, Ended, Moved
 from services.journeys.explaining.model import EnrolmentStory, Line
 from services.journeys.explaining.stories import stories
@@ -171,3 +172,24 @@ async def test_an_entry_is_told_with_what_its_condition_saw(service: Service) ->
     line = (await story_of(service, profile_id)).lines[0]
     assert (line.what, line.seen["asked"]["only_if"]["matches"]) == ("entered", True)
     assert "'only_if' held, since asked is true" in line.text
+
+
+async def test_who_is_on_the_way_is_told_where_to_and_by_whom_and_what_stands_against_a_move_by_hand(service: Service) -> None:
+    week = PAUSE | {"id": "week"}
+    person = await enters(service, await publish(service, PAUSE, week, LETTER))
+    await person.asks("pause")
+    await publish(service, PAUSE | {"for": "P4D"}, LETTER)
+    view = await migrate(service)
+    service.pass_time(timedelta(days=4))
+    await person.asks("pause", confirm=True)
+    await person.asks("week")  # which leads nowhere
+    assert (await story_of(service, person.profile_id)).text.endswith(
+        "It goes to another version, as ann's migration says, from the next step that leads there."
+    )
+    with pytest.raises(Conflict, match=f"cancel the migration {view.id}"):
+        await service.lifecycle.by_hand.move(person.id, "letter", who="bob", why="")
+    await service.lifecycle.desk.cancel("signup", view.id, by="ann")
+    await service.lifecycle.by_hand.move(person.id, "letter", who="bob", why="")
+    assert (await story_of(service, person.profile_id)).text.endswith(
+        "It goes to 'letter', as bob asked, when its workflow asks next."
+    )
