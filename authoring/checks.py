@@ -84,15 +84,15 @@ def check_folder(folder: Folder, besides: Names | None = None) -> Checked:
         else:
             found += read
 
-    known = frozenset(folder.of(SEGMENT)) | names.segments
+    known = folder.keys(SEGMENT) | names.segments
     found += segment_findings(folder.of(SEGMENT), segments, known)
     shown = sent(tests, folder.people) if names.sent is None else names.sent
     catalog = Catalog(
-        templates=frozenset(folder.of(TEMPLATE)) | frozenset(names.templates),
+        templates=folder.keys(TEMPLATE) | frozenset(names.templates),
         segments=known,
-        journeys=frozenset(folder.of(JOURNEY)) | names.journeys,
+        journeys=folder.keys(JOURNEY) | names.journeys,
         definitions=journeys,
-        computed=frozenset(folder.of(COMPUTED)) | names.computed,
+        computed=folder.keys(COMPUTED) | names.computed,
         events=_extended(shown.events, (name for journey in journeys.values() for name in emitted_events(journey))),
         traits=_extended(shown.traits, (name for journey in journeys.values() for name in written_traits(journey))),
         all_seen=names.sent is not None,
@@ -101,10 +101,10 @@ def check_folder(folder: Folder, besides: Names | None = None) -> Checked:
     )
     for definition in folder.of(JOURNEY).values():
         found += findings(definition.path, check_definition(definition.body, catalog)[1])
-    whole = len(journeys) == len(folder.of(JOURNEY)) and len(segments) == len(folder.of(SEGMENT))
+    whole = len(journeys) == len(folder.keys(JOURNEY)) and len(segments) == len(folder.keys(SEGMENT))
     heard = listened_to(journeys, segments, computed) if whole else None
     for each in tests:
-        found += findings_of_tests(each, journeys, frozenset(folder.of(JOURNEY)), frozenset(segments), heard)
+        found += findings_of_tests(each, journeys, folder.keys(JOURNEY), frozenset(segments), heard)
     return Checked(folder, journeys, segments, computed, templates, tuple(tests), tuple(in_order(found)))
 
 

@@ -31,6 +31,18 @@ class SourceOfTests:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """A file that could not be read: its folder says its kind (None: it does not), its name the key."""
+
+    path: Path
+    kind: Kind | None
+
+    @property
+    def key(self) -> str:
+        return self.path.stem
+
+
+@dataclass(frozen=True, slots=True)
 class Folder:
     """Everything below some paths; each key once per kind."""
 
@@ -39,6 +51,11 @@ class Folder:
     findings: tuple[Finding, ...]
     people: tuple[Path, ...] = ()
     """Files of people (JSON lines), not yet looked into."""
+    unread: tuple[Unread, ...] = ()
+
+    def keys(self, kind: Kind) -> frozenset[str]:
+        """Every key that is written down, so that a file that cannot be read is told of once, and not by whoever names it."""
+        return frozenset(self.of(kind)) | {each.key for each in self.unread if each.kind is kind}
 
     def of(self, kind: Kind) -> Mapping[str, Definition]:
         """Key to definition."""
@@ -54,11 +71,13 @@ def read_folder(paths: Sequence[Path]) -> Folder:
     definitions: dict[tuple[str, str], Definition] = {}
     tests: list[SourceOfTests] = []
     found: list[Finding] = []
+    unread: list[Unread] = []
     for path in _files(paths):
         try:
             body = json.loads(path.read_text("utf-8"), object_pairs_hook=_object, parse_constant=_refuse_constant)
         except (ValueError, OSError, RecursionError) as error:
             found.append(_unreadable(path, error))
+            unread.append(Unread(path, kind_of(path.parent.name, set())))
             continue
         if path.name.endswith(TESTS):
             tests.append(SourceOfTests(path, body))
@@ -66,13 +85,14 @@ def read_folder(paths: Sequence[Path]) -> Folder:
         read = _definition(path, body)
         if isinstance(read, Finding):
             found.append(read)
+            unread.append(Unread(path, kind_of(path.parent.name, set())))
             continue
         first = definitions.setdefault((read.kind.name, read.key), read)
         if first is not read:
             message = f"the {read.kind.name} {read.key!r} is defined in {first.path} already"
             found.append(Finding(file=str(path), path="$.key", message=message, remedy="give one of them another key"))
     people = dict.fromkeys(each for path in paths if path.is_dir() for each in sorted(path.rglob("*.jsonl")))
-    return Folder(tuple(definitions.values()), tuple(tests), tuple(found), tuple(people))
+    return Folder(tuple(definitions.values()), tuple(tests), tuple(found), tuple(people), tuple(unread))
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:

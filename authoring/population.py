@@ -138,13 +138,15 @@ def read_people(path: Path) -> People:
             left_out[read.type] += 1
         elif isinstance(read, _Tracked):
             _take(read, people, flaws, f"{path}:{number}")
+    if not flaws and not people:
+        flaws.append(Flaw(path=str(path), message="holds nobody", remedy='write one person per line, such as {"id": "ada"}'))
     if flaws:
         raise BadInput(flaws, str(path))
     return People(list(people.values()), left_out)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    with path.open(encoding="utf-8") as file:
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if line.strip():
                 yield number, line

@@ -8,7 +8,7 @@ from typing import Any
 
 from authoring.checks import Checked, check_folder
 from authoring.findings import Finding, has_errors
-from authoring.folder import Definition, Folder, read_folder
+from authoring.folder import TESTS, Definition, Folder, read_folder
 from authoring.kinds import JOURNEY, KINDS
 from authoring.planning import Running
 from authoring.testing.script import started
@@ -94,8 +94,7 @@ def _findings(checked: Checked, journey: Journey) -> list[Finding]:
     """Those about a journey and what it needs; not about tests, nor about journeys that it does not start."""
     needed = {journey.key, *started(checked.journeys, journey)}
     others = {str(each.path) for key, each in checked.folder.of(JOURNEY).items() if key not in needed}
-    tests = {str(each.path) for each in checked.folder.tests}
-    return [each for each in checked.findings if each.file not in others | tests]
+    return [each for each in checked.findings if each.file not in others and not each.file.endswith(TESTS)]
 
 
 def _flaws(found: Iterable[Finding]) -> list[Flaw]:
@@ -114,6 +113,7 @@ def _journey(checked: Checked, key: str, where: str) -> Journey:
     if key in checked.journeys:
         return checked.journeys[key]
     written = checked.folder.of(JOURNEY)
-    if key in written:
-        raise BadInput(_flaws(each for each in checked.findings if each.file == str(written[key].path)), f"the journey {key!r}")
-    raise BadInput([Flaw(path="JOURNEY", message=f"{where} has no journey {key!r}", remedy=did_you_mean(key, written))])
+    files = {str(each.path) for each in (*written.values(), *checked.folder.unread) if each.kind is JOURNEY and each.key == key}
+    if files:
+        raise BadInput(_flaws(each for each in checked.findings if each.file in files), f"the journey {key!r}")
+    raise BadInput([Flaw(path=where, message=f"has no journey {key!r}", remedy=did_you_mean(key, written))])

@@ -104,9 +104,8 @@ def _problem(details: ErrorDetails, root: object, path: str) -> Problem:
         case _ if (demand := _SHOULD.fullmatch(details["msg"])) is not None:
             return Problem(path=where, message=f"is {_shown(details['input'])}", remedy=_asked(demand[1]))
         case _:
-            return Problem(
-                path=where, message=str(details["msg"]), remedy=str(context.get("remedy", "")) or _in_place_of(details)
-            )
+            message = details["msg"].removeprefix("Value error, ")
+            return Problem(path=where, message=message, remedy=str(context.get("remedy", "")) or _in_place_of(details))
 
 
 def _asked(demand: str) -> str:

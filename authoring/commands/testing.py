@@ -13,7 +13,7 @@ from authoring.commands.options import PROBLEMS
 from authoring.console import print_findings, print_json
 from authoring.findings import Finding
 from authoring.folder import read_folder
-from authoring.kinds import JOURNEY
+from authoring.kinds import COMPUTED, JOURNEY, SEGMENT, TEMPLATE
 from authoring.testing.running import TestResult, run_tests
 from authoring.testing.showing import junit, print_results
 
@@ -57,14 +57,13 @@ def run(
 
 
 def _stopping(checked: Checked) -> list[Finding]:
-    """What keeps tests from being run, or from meaning anything: unreadable files, and mistakes in the tests themselves."""
-    tests = {str(each.path) for each in checked.folder.tests}
-    journeys = {key: definition.path for key, definition in checked.folder.of(JOURNEY).items()}
-    needed = {str(journeys[each.file.journey]) for each in checked.tests if each.file.journey in journeys}
-    unread = {str(journeys[key]) for key in journeys if key not in checked.journeys}
-    return [
-        each for each in checked.findings if each.severity == "error" and (each.file in tests or each.file in needed & unread)
-    ]
+    """What keeps tests from meaning anything: files that cannot be read, and mistakes in the tests themselves."""
+    folder = checked.folder
+    read = {JOURNEY: checked.journeys, SEGMENT: checked.segments, COMPUTED: checked.computed, TEMPLATE: checked.templates}
+    files = {str(each.path) for each in (*folder.tests, *folder.unread)}
+    files |= {str(each.path) for kind, known in read.items() for key, each in folder.of(kind).items() if key not in known}
+    found = [each for each in checked.findings if each.severity == "error"]
+    return [each for each in found if each.file in files or each in folder.findings]
 
 
 def _doubts(checked: Checked) -> list[Finding]:

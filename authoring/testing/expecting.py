@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from difflib import SequenceMatcher
 
 import orjson
 from pydantic import JsonValue
@@ -11,11 +10,11 @@ from pydantic import JsonValue
 from authoring.testing.model import Expectation, ExpectedEnd, ExpectedMessage, JourneyTest
 from authoring.testing.script import Wall, trait_at
 from authoring.testing.sides import timeline, told
-from authoring.testing.timeline import Row, local
+from authoring.testing.timeline import Row, local, refusal
 from conditions.duration import Duration
 from journeys import Journey
 from journeys.model import EmitEvent
-from journeys.simulation import Life, Message
+from journeys.simulation import Life, Line, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +29,10 @@ def judge(test: JourneyTest, journey: Journey, life: Life, wall: Wall) -> Verdic
     """Looks at everything, so that one run tells all that is wrong."""
     expect = test.expect
     messages = [message for message in life.messages if message.journey == journey.key]
-    pairs = _pairs(expect.messages, messages)
+    pairs = _pairs(expect.messages, messages, wall)
     problems = [
         *_entered(expect, life),
-        *_messages(expect, messages, pairs, wall),
+        *_messages(expect, messages, pairs, [line for line in life.lines if line.kind == "skipped"], wall),
         *_paths(expect, life),
         *_outcome(expect, life, wall),
         *_left_behind(expect, journey, life),
@@ -56,26 +55,50 @@ def _entered(expect: Expectation, life: Life) -> Iterator[str]:
         yield "expected the person not to enter, who did"
 
 
-def _pairs(expected: Sequence[ExpectedMessage], messages: Sequence[Message]) -> dict[int, int]:
-    """Expected to actual message by position: the longest agreement in order, by step or template."""
-    names = [_names(each, messages) for each in expected]
-    steps = [message.step for message in messages]
-    blocks = SequenceMatcher(a=names, b=steps, autojunk=False).get_matching_blocks()
-    return {block.a + offset: block.b + offset for block in blocks for offset in range(block.size)}
+def _pairs(expected: Sequence[ExpectedMessage], messages: Sequence[Message], wall: Wall) -> dict[int, int]:
+    """Expected to actual message by position, in order: as many as can be, and of these the ones of which most is as expected."""
+    best: dict[tuple[int, int], tuple[int, int]] = {}
+    together: set[tuple[int, int]] = set()
+    for wanted in reversed(range(len(expected))):
+        for actual in reversed(range(len(messages))):
+            here = (wanted, actual)
+            best[here] = max(best.get((wanted + 1, actual), (0, 0)), best.get((wanted, actual + 1), (0, 0)))
+            if _meant(expected[wanted], messages[actual]):
+                many, exact = best.get((wanted + 1, actual + 1), (0, 0))
+                joined = (many + 1, exact + _as_expected(expected[wanted], messages[actual], wall))
+                if joined >= best[here]:  # of equals the earlier ones: what came too often is the last
+                    best[here] = joined
+                    together.add(here)
+    pairs: dict[int, int] = {}
+    wanted = actual = 0
+    while wanted < len(expected) and actual < len(messages):
+        if (wanted, actual) in together:
+            pairs[wanted] = actual
+            wanted, actual = wanted + 1, actual + 1
+        elif best.get((wanted, actual + 1), (0, 0)) >= best.get((wanted + 1, actual), (0, 0)):
+            actual += 1
+        else:
+            wanted += 1
+    return pairs
 
 
-def _names(expected: ExpectedMessage, messages: Sequence[Message]) -> str:
-    """The step that is meant; of a template, the step that sent it."""
-    if expected.step is not None:
-        return expected.step
-    return next((message.step for message in messages if message.template == expected.template), f"template {expected.template}")
+def _meant(expected: ExpectedMessage, message: Message) -> bool:
+    return message.step == expected.step if expected.step is not None else message.template == expected.template
 
 
-def _messages(expect: Expectation, messages: Sequence[Message], pairs: dict[int, int], wall: Wall) -> Iterator[str]:
+def _as_expected(expected: ExpectedMessage, message: Message, wall: Wall) -> bool:
+    channel = expected.channel in (None, message.channel)
+    return channel and other_time(message.at, expected.at, expected.after, wall) is None
+
+
+def _messages(
+    expect: Expectation, messages: Sequence[Message], pairs: dict[int, int], skipped: Sequence[Line], wall: Wall
+) -> Iterator[str]:
     for position, wanted in enumerate(expect.messages):
         which = f"message {position + 1} ({wanted.step or wanted.template})"
         if position not in pairs:
-            yield f"{which} never came"
+            why = "; ".join(dict.fromkeys(refusal(line) for line in skipped if line.step == wanted.step))
+            yield f"{which} never came" + (f": skipped, {why}" if why else "")
             continue
         message = messages[pairs[position]]
         if wanted.template is not None and message.template != wanted.template:

@@ -51,7 +51,7 @@ def findings_of_tests(
         for position, test in enumerate(tests.file.tests):
             yield from findings(tests.path, _problems(test, journey, segments, heard), within=f"$.tests[{position}]")
     elif tests.file.journey not in written:
-        remedy = did_you_mean(tests.file.journey, written)
+        remedy = did_you_mean(tests.file.journey, written) if written else "name the folder that holds it too; --only picks tests"
         problem = Problem(path="$.journey", message=f"there is no journey {tests.file.journey!r}", remedy=remedy)
         yield from findings(tests.path, [problem])
 

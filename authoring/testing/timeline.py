@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import orjson
 from pydantic import BaseModel, ConfigDict
 
-from journeys.simulation import Life
+from journeys.simulation import Life, Line
 
 _QUIET = frozenset({"woke", "entered", "ended", "sent"})
 
@@ -66,7 +66,7 @@ def side_by_side(expected: Iterable[Event], actual: Iterable[Event]) -> tuple[Ro
 def reasons(life: Life) -> tuple[Reason, ...]:
     """Why it went as it did: every decision of the journey under test, and why the person did not enter."""
     found = [
-        Reason(at=line.at, step=line.step or "", what=_what(line.kind, line.outcome), seen=_values(line.seen))
+        Reason(at=line.at, step=line.step or "", what=_what(line), seen=_values(line.seen))
         for line in life.lines
         if line.kind not in _QUIET
     ]
@@ -84,9 +84,17 @@ def local(at: datetime, zone: ZoneInfo) -> str:
     return there.strftime("%a %Y-%m-%d %H:%M" + (":%S" if there.second else ""))
 
 
-def _what(kind: str, outcome: dict[str, Any]) -> str:
-    told = ", ".join(f"{name} {value}" for name, value in outcome.items())
-    return f"{kind}: {told}" if told else kind
+def refusal(line: Line) -> str:
+    """Why a message was not sent, or not yet: `no_consent (email: no_consent)`."""
+    reason, detail = line.seen.get("reason", ""), line.seen.get("detail")
+    return f"{reason} ({detail})" if detail else str(reason)
+
+
+def _what(line: Line) -> str:
+    told = ", ".join(f"{name} {value}" for name, value in line.outcome.items() if line.kind != "skipped")
+    if line.kind in ("skipped", "deferred"):
+        told = ", ".join(part for part in (refusal(line), told) if part)
+    return f"{line.kind}: {told}" if told else line.kind
 
 
 def _values(seen: dict[str, Any]) -> str:

@@ -223,6 +223,53 @@ def test_a_broken_journey_or_test_file_stops_the_run_with_its_findings(shop: Sho
     assert [each["path"] for each in answer.json["findings"]] == ["$.steps[0]"]
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("journeys/other.test.json", '{"journey": "welcome", "tests": []} {"journey": "welcome"}'),
+        ("journeys/welcome.json", '{"key": "welcome", '),
+        ("journeys/other.json", "[]"),
+        ("segments/vip.json", '{"key": "vip", "name": "V", "condition": {"trait": "spent", "gtee": 1}}'),
+        ("templates/hello.json", '{"key": "hello", "key": "hello"}'),
+    ],
+)
+def test_a_file_that_cannot_be_read_fails_the_run_and_is_told_of_once(shop: Shop, name: str, text: str) -> None:
+    shop.write_tests(a_test())
+    (shop.path / name).write_text(text)
+    answer = reis("test", shop.path, "--format", "json")
+    assert answer.code == 1
+    assert [each["file"] for each in answer.json["findings"]] == [str(shop.path / name)]
+    assert "no tests were found" not in answer.err
+
+
+def test_a_test_file_without_its_folder_says_what_to_name_instead(shop: Shop) -> None:
+    (finding,) = reis("test", shop.write_tests(a_test()), "--format", "json").json["findings"]
+    assert finding["remedy"] == "name the folder that holds it too; --only picks tests"
+
+
+def test_what_never_came_says_why_it_was_skipped(shop: Shop) -> None:
+    (hello, tips) = problems(shop, person={"consents": {"marketing": ["sms"]}}, **expecting())
+    assert hello == "message 1 (hello) never came: skipped, no_consent (email: no_consent)"
+    assert tips.startswith("message 2 (tips) never came: skipped, no_consent")
+    assert "hello            skipped: no_consent (email: no_consent)" in reis("test", shop.path).out
+
+
+def test_messages_are_matched_so_that_as_many_as_can_be_are_as_expected(shop: Shop) -> None:
+    send = {"type": "send", "template": "tips", "channels": ["email"]}
+    steps: list[dict[str, Any]] = []
+    for number, step in enumerate("bcabc"):
+        steps += [{"id": f"{step}{number}", **send}, {"id": f"w{number}", "type": "wait", "for": "P1D"}]
+    shop.write("journeys", {**WELCOME, "steps": steps})
+    some = {"messages": [{"step": "a2"}, {"step": "b3"}, {"step": "c4"}], "nothing_else": False}
+    assert problems(shop, expect=some) == []
+    by_template = {"messages": [{"template": "tips"}] * 5}
+    assert problems(shop, expect=by_template) == []
+    third = {"messages": [{"template": "tips", "after": "P2D"}], "nothing_else": False}
+    assert problems(shop, expect=third) == []
+    wrong = {"messages": [{"template": "tips"}] * 4}
+    assert problems(shop, expect=wrong) == ["unexpected message: c4 (tips, email) on Fri 2026-03-06 09:00"]
+
+
 def test_no_tests_at_all_is_a_failure_that_says_where_they_belong(shop: Shop) -> None:
     answer = reis("test", shop.path)
     assert answer.code == 1

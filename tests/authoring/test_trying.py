@@ -61,6 +61,34 @@ def test_in_a_pipe_no_id_is_cut_short_however_narrow_the_terminal(shop: Shop, pe
     assert body["steps"][1]["id"] in reis(*call, columns=40).out
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (b"\n", 'people.jsonl holds nobody; write one person per line, such as {"id": "ada"}'),
+        (b'{"id": "ada"}\n\xff\n', "people.jsonl:2 is not JSON: 'utf-8' codec can't decode byte 0xff"),
+    ],
+)
+def test_a_file_of_people_in_which_nobody_can_be_read_is_told(shop: Shop, people: Path, text: bytes, told: str) -> None:
+    people.write_bytes(text)
+    answer = reis("simulate", shop.path, "welcome", "--people-file", people)
+    assert (answer.code, told in answer.err) == (1, True)
+
+
+def test_a_journey_that_is_not_there_or_cannot_be_read_is_told_with_its_place(shop: Shop, people: Path) -> None:
+    call = ("simulate", shop.path, "welcom", "--people-file", people)
+    assert reis(*call).err == f"{shop.path} has no journey 'welcom'; did you mean 'welcome'?\n"
+    file = shop.path / "journeys" / "welcom.json"
+    file.write_text("{")
+    assert reis(*call).err.startswith(f"{file} $ is not JSON")
+
+
+def test_a_setting_that_cannot_be_read_speaks_no_pydantic(shop: Shop, people: Path, tmp_path: Path) -> None:
+    setting = tmp_path / "setting.json"
+    setting.write_text('{"quiet_hours": "21-8"}')
+    answer = reis("simulate", shop.path, "welcome", "--people-file", people, "--setting", setting)
+    assert answer.err.startswith(f"{setting} $.quiet_hours '21-8' is no window")
+
+
 def test_people_enter_spread_over_the_span_and_the_numbers_add_up(shop: Shop, people: Path) -> None:
     call = ("simulate", shop.path, "welcome", "--people-file", people, "--start", "2026-05-04T09:00:00Z", "--format", "json")
     answer = reis(*call, "--over", "PT10H").json
