@@ -24,10 +24,11 @@ class Ready(NamedTuple):
     zones: tuple[object, ...]
 
 
-class NotYet(NamedTuple):
-    """It is to be asked about again at `until`."""
+class Later(NamedTuple):
+    """Ask again at `until`: quiet hours, or a frequency cap that has no room before."""
 
     until: datetime
+    channel: str
     reason: str
     detail: str = ""
 
@@ -47,24 +48,24 @@ def expired(valid_until: datetime | None, now: datetime) -> No | None:
 
 def kept_back(
     ready: Ready, now: datetime, hours: QuietHours | None, caps: Sequence[FrequencyCap], sent: Sequence[Sent]
-) -> NotYet | No | None:
+) -> Later | No | None:
     """What keeps it from leaving now, quiet hours before caps; None where nothing does.
 
     `sent`: what the person got. Earlier tries of the same message, on other channels, do not count.
     """
     until = hours.until(now, *ready.zones) if hours is not None and ready.purpose != TRANSACTIONAL else None
     if until is not None:
-        return _while_valid(ready, NotYet(until, QUIET_HOURS), f"quiet hours last until {until.isoformat()}")
+        return _while_valid(ready, Later(until, ready.channel, QUIET_HOURS), f"quiet hours last until {until.isoformat()}")
     displaced = displaced_until(caps, sent, now, channel=ready.channel, purpose=ready.purpose, message=ready.message)
     if displaced is None:
         return None
     why = str(displaced)
     if displaced.until is None:
         return No(FREQUENCY_CAP, why)
-    return _while_valid(ready, NotYet(displaced.until, FREQUENCY_CAP, why), why)
+    return _while_valid(ready, Later(displaced.until, ready.channel, FREQUENCY_CAP, why), why)
 
 
-def _while_valid(ready: Ready, later: NotYet, why: str) -> NotYet | No:
+def _while_valid(ready: Ready, later: Later, why: str) -> Later | No:
     if ready.valid_until is not None and later.until >= ready.valid_until:
         return No(EXPIRED, f"{why}; the message is valid until {ready.valid_until.isoformat()}")
     return later

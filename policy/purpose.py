@@ -1,8 +1,13 @@
-"""Which purposes a template may be sent for."""
+"""Which purposes a template may be sent for, and which need consent."""
 
 TRANSACTIONAL = "transactional"
 PURPOSE_MISMATCH = "purpose_mismatch"
 """The reason under which such a message is skipped."""
+
+
+def consented(purpose: str, word: bool | None) -> bool:  # noqa: FBT001  what the person said, or None
+    """Whether it may go to somebody whose newest word is this: transactional unless it was taken back, else where they agreed."""
+    return word is not False if purpose == TRANSACTIONAL else word is True
 
 
 def purpose_mismatch(purpose: str, template: str, made_for: str | None) -> str | None:

@@ -16,7 +16,7 @@ from journeys.simulation.enrolment import Enrolment
 from journeys.simulation.facts import Fact
 from journeys.simulation.people import Behaviour, CallAnswered, Consent, Script
 from journeys.simulation.stage import Question, Stage, zone_for
-from policy import TRANSACTIONAL, Sent
+from policy import Sent
 
 
 @lru_cache(maxsize=1000)
@@ -84,9 +84,9 @@ class Being:
     def agree(self, consent: Consent) -> None:
         self._consents[consent.channel, consent.purpose] = consent.state == "granted"
 
-    def may_get(self, channel: str, purpose: str) -> bool:
-        """Transactional goes unless it was withdrawn; any other purpose needs a granted consent."""
-        return self._consents.get((channel, purpose), self._agrees or purpose == TRANSACTIONAL)
+    def word(self, channel: str, purpose: str) -> bool | None:
+        """The newest word on it: agreed, taken back, or nothing."""
+        return self._consents.get((channel, purpose), self._agrees or None)
 
     def reachable(self, channel: str) -> bool:
         """As the script says, else by the traits: an address that looks like one."""

@@ -33,12 +33,12 @@ from journeys.simulation.calling import Caller
 from journeys.simulation.enrolment import Enrolment, Pending
 from journeys.simulation.facts import DEPTH, Body, Moment, body
 from journeys.simulation.mail import Mail
-from journeys.simulation.sending import Go, Later, Wish, judge
+from journeys.simulation.sending import judge
 from journeys.simulation.stage import Stage
 from journeys.simulation.telling import Teller
 from journeys.simulation.waiting import Waits, anchor
 from journeys.splitting import choose
-from policy import No
+from policy import Asked, Go, Later, No
 
 DONE = Done()
 MOST_LINKS = 10
@@ -122,15 +122,16 @@ class Decider:
             zone, _ = being.zone(run.journey.zone)
             valid_until = anchor(step.valid_until, being, run, zone, seen)
         purpose = step.purpose or run.journey.purpose
-        wish = Wish(step.template, step.channels, purpose, valid_until, f"{run.id}:{step.id}:{visit}", zone=run.journey.zone)
-        answer = judge(wish, being, now)
+        message = f"{run.id}:{step.id}:{visit}"
+        asked = Asked(message, step.template, step.channels, purpose, valid_until, zone=run.journey.zone)
+        answer = judge(asked, being, now)
         seen["template"] = step.template
         match answer:
             case Go():
                 run.newest[step.id] = visit
                 run.rests.wrote(step, now)
                 self._tell(run, "sent", step, visit, {}, seen | {"channel": answer.channel})
-                self._mail.post(being, run, step, visit, wish, answer)
+                self._mail.post(being, run, step, visit, asked, answer)
                 return DONE
             case No():
                 run.newest[step.id] = visit

@@ -15,11 +15,11 @@ from journeys.simulation.being import Being
 from journeys.simulation.enrolment import Enrolment
 from journeys.simulation.facts import FAILED, RANKS, Fact, Moment
 from journeys.simulation.people import DELIVERED, Consent, MessageOutcome, Response
-from journeys.simulation.sending import Go, Later, Wish, judge
+from journeys.simulation.sending import judge
 from journeys.simulation.stage import Stage
 from journeys.simulation.telling import Posted, Teller
 from journeys.splitting import draw
-from policy import TRANSACTIONAL, Sent
+from policy import TRANSACTIONAL, Asked, Go, Later, Sent
 
 _TAKES = {
     "opened": "delivered",
@@ -53,7 +53,7 @@ class Letter:
     run: Enrolment
     step: Send
     visit: int
-    wish: Wish
+    asked: Asked
     newest: Attempt
     within: timedelta
     """What its fallback leaves each channel, as long as it is from the first one on."""
@@ -83,12 +83,12 @@ class Mail:
         self._ready: dict[int, tuple[tuple[Response, ...], tuple[tuple[str, Response], ...]]] = {}
         self._counts_caps = bool(stage.setting.policy.caps)
 
-    def post(self, being: Being, run: Enrolment, step: Send, visit: int, wish: Wish, go: Go) -> None:
+    def post(self, being: Being, run: Enrolment, step: Send, visit: int, asked: Asked, go: Go[None]) -> None:
         """The first attempt leaves."""
         now, within = self._world.now, timedelta()
         if step.fallback is not None:
             within = add(now, step.fallback.within, being.zone(run.journey.zone)[0]) - now
-        letter = Letter(run, step, visit, wish, Attempt(1, go.position, go.channel), within)
+        letter = Letter(run, step, visit, asked, Attempt(1, go.position, go.channel), within)
         self._newest[run.id, step.id] = letter
         self._attempt(being, letter, letter.newest)
 
@@ -110,10 +110,10 @@ class Mail:
         letter.newest = attempt
         if self._counts_caps:
             what = f"{run.journey.key}/{letter.step.id}"
-            attempt.counted = Sent(now, attempt.channel, letter.wish.purpose, letter.wish.message, what)
+            attempt.counted = Sent(now, attempt.channel, letter.asked.purpose, letter.asked.message, what)
             being.sent.append(attempt.counted)
         self._teller.message(
-            being, run, Posted(now, letter.step.id, letter.visit, letter.wish.template, attempt.channel, attempt.number)
+            being, run, Posted(now, letter.step.id, letter.visit, letter.asked.template, attempt.channel, attempt.number)
         )
         self._receipt(being, letter, attempt, "sent", None, None)
         for after, response in self._drawn(being, letter, attempt):
@@ -181,7 +181,7 @@ class Mail:
         if status in ("bounced", "complained"):
             being.suppressed.add(channel)
         if status in ("complained", "unsubscribed"):
-            purpose = "marketing" if letter.wish.purpose == TRANSACTIONAL else letter.wish.purpose
+            purpose = "marketing" if letter.asked.purpose == TRANSACTIONAL else letter.asked.purpose
             being.agree(Consent.model_validate({"channel": channel, "purpose": purpose, "state": "withdrawn"}))
 
     def _fall_back(self, being: Being, letter: Letter, attempt: Attempt) -> None:
@@ -190,8 +190,8 @@ class Mail:
             return
         if not attempt.failed and attempt.rank >= RANKS[fallback.unless]:
             return
-        wish = letter.wish._replace(position=attempt.position + 1)
-        answer = judge(wish, being, self._world.now)
+        asked = letter.asked._replace(position=attempt.position + 1)
+        answer = judge(asked, being, self._world.now)
         if isinstance(answer, Go):
             self._attempt(being, letter, Attempt(attempt.number + 1, answer.position, answer.channel))
         elif isinstance(answer, Later):

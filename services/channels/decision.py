@@ -10,19 +10,16 @@ from uuid import UUID
 
 from channels.message import Content, EmailContent
 from contracts.channels import Channel, Purpose
-from contracts.profiles import ConsentState, Profile
+from contracts.profiles import Consent, ConsentState, Profile
 from infra.liquid import RenderFailed
-from policy import PURPOSE_MISMATCH, FrequencyCap, No, QuietHours, Ready, Sent, expired, kept_back, purpose_mismatch
+from policy import TEMPLATE_ERROR, Asked, FrequencyCap, Go, Later, No, QuietHours, Sent, choose, no_part
 from services.channels.address import Address, addresses
 from services.channels.links import Links, Unsubscribe
 from services.channels.templates import Compiled
 
-NO_CONSENT = "no_consent"
-SUPPRESSED = "suppressed"
-UNREACHABLE = "unreachable"
-TEMPLATE_ERROR = "template_error"
-UNKNOWN_PROFILE = "unknown_profile"
-UNKNOWN_TEMPLATE = "unknown_template"
+Letters = tuple[tuple[Address, Content], ...]
+"""What leaves: one attempt per address."""
+Decision = Go[Letters] | Later | No
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +28,7 @@ class Wish:
 
     message_id: UUID
     profile_id: UUID
+    template: str
     channels: tuple[Channel, ...]
     purpose: str
     context: Mapping[str, Any]
@@ -38,29 +36,6 @@ class Wish:
     valid_until: datetime | None
     position: int = 0
     zone: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Go:
-    """Send now: one attempt per address."""
-
-    channel: Channel
-    position: int
-    letters: tuple[tuple[Address, Content], ...]
-    passed_over: str
-
-
-@dataclass(frozen=True, slots=True)
-class Later:
-    """Ask again then: quiet hours, or a frequency cap that has no room before."""
-
-    until: datetime
-    channel: Channel
-    reason: str
-    detail: str = ""
-
-
-Decision = Go | Later | No
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +64,57 @@ class Person:
         """Every id under which the person is or was known: messages and consents keep the one of their time."""
         return frozenset((self.profile.id, *self.profile.merged))
 
-    def may_get(self, channel: Channel, purpose: str) -> bool:
-        """Transactional goes unless it was withdrawn; any other purpose needs a granted consent."""
-        newest: ConsentState | None = None
-        latest: datetime | None = None
+    def word(self, channel: str, purpose: str) -> bool | None:
+        """The newest word on it: granted, withdrawn, or nothing."""
+        newest: Consent | None = None
         for consent in self.profile.consents:
-            if consent.channel == channel and consent.purpose == purpose and (latest is None or consent.at >= latest):
-                newest, latest = consent.state, consent.at
-        if purpose == Purpose.TRANSACTIONAL:
-            return newest is not ConsentState.WITHDRAWN
-        return newest is ConsentState.GRANTED
+            if consent.channel == channel and consent.purpose == purpose and (newest is None or consent.at >= newest.at):
+                newest = consent
+        return None if newest is None else newest.state is ConsentState.GRANTED
+
+
+@dataclass(frozen=True, slots=True)
+class _Addressee:
+    """The person as the rules of delivery look at them; `closed` holds (channel, address hash)."""
+
+    wish: Wish
+    person: Person
+    template: Compiled | None
+    closed: frozenset[tuple[str, str]]
+    policy: Policy
+
+    @property
+    def zone(self) -> object:
+        return self.person.profile.traits.get("timezone")
+
+    def unreachable(self, channel: str) -> str | None:
+        if channel not in self.policy.configured:
+            return "no provider is configured"
+        return None if self.person.reach[Channel(channel)] else ""
+
+    def word(self, channel: str, purpose: str) -> bool | None:
+        return self.person.word(channel, purpose)
+
+    def suppressed(self, channel: str) -> bool:
+        return not self._open(channel)
+
+    def content(self, channel: str) -> Letters | No:
+        wish, profile, template = self.wish, self.person.profile, self.template
+        if template is None or channel not in template.sources:
+            return No(TEMPLATE_ERROR, no_part(wish.template))
+        url = self.policy.links.url(Unsubscribe(profile.id, wish.message_id, Channel(channel), wish.purpose))
+        try:
+            content = template.render(
+                Channel(channel), render_context(profile.id, profile.traits, wish.context, wish.journey, url)
+            )
+        except RenderFailed as error:
+            return No(TEMPLATE_ERROR, str(error))
+        if isinstance(content, EmailContent) and wish.purpose != Purpose.TRANSACTIONAL:
+            content = content.model_copy(update={"unsubscribe_url": url})
+        return tuple((address, content) for address in self._open(channel))
+
+    def _open(self, channel: str) -> list[Address]:
+        return [address for address in self.person.reach[Channel(channel)] if (channel, address.hash) not in self.closed]
 
 
 def decide(
@@ -110,69 +126,13 @@ def decide(
     now: datetime,
     policy: Policy,
 ) -> Decision:
-    """The first of the ranked channels that reaches the person, is consented to, not suppressed, and renders.
-
-    `suppressed` holds (channel, address hash), `sent` what the person got. When none does, the first channel's reason
-    is the answer, and the detail says it of each. When one does, quiet hours and frequency caps say whether it goes now.
-    """
-    if (over := expired(wish.valid_until, now)) is not None:
-        return over
-    if person is None:
-        return No(UNKNOWN_PROFILE)
-    if template is None:
-        return No(UNKNOWN_TEMPLATE)
-    mismatch = purpose_mismatch(wish.purpose, template.key, template.purpose)
-    if mismatch is not None:
-        return No(PURPOSE_MISMATCH, mismatch)
-    refusals: list[tuple[str, str]] = []
-    for position, channel in enumerate(wish.channels[wish.position :], start=wish.position):
-        outcome = _try(channel, wish, person, template, suppressed, policy)
-        if isinstance(outcome, No):
-            refusals.append(
-                (outcome.reason, f"{channel.value}: {outcome.reason}" + (f" ({outcome.detail})" if outcome.detail else ""))
-            )
-            continue
-        passed_over = "; ".join(sentence for _, sentence in refusals)
-        return _in_its_turn(Go(channel, position, outcome, passed_over), wish, person, sent, now, policy)
-    if not refusals:
-        return No(UNREACHABLE, "no further channel")
-    return No(refusals[0][0], "; ".join(sentence for _, sentence in refusals))
-
-
-def _in_its_turn(go: Go, wish: Wish, person: Person, sent: Sequence[Sent], now: datetime, policy: Policy) -> Decision:
-    zones = (person.profile.traits.get("timezone"), wish.zone)
-    ready = Ready(str(wish.message_id), go.channel.value, wish.purpose, wish.valid_until, zones)
-    kept = kept_back(ready, now, policy.quiet_hours, policy.caps, sent)
-    if kept is None or isinstance(kept, No):
-        return kept or go
-    return Later(kept.until, go.channel, kept.reason, kept.detail)
-
-
-def _try(
-    channel: Channel, wish: Wish, person: Person, template: Compiled, suppressed: frozenset[tuple[str, str]], policy: Policy
-) -> tuple[tuple[Address, Content], ...] | No:
-    if channel not in policy.configured:
-        return No(UNREACHABLE, "no provider is configured")
-    reach = person.reach[channel]
-    if not reach:
-        return No(UNREACHABLE)
-    if not person.may_get(channel, wish.purpose):
-        return No(NO_CONSENT)
-    open_to = [address for address in reach if (channel.value, address.hash) not in suppressed]
-    if not open_to:
-        return No(SUPPRESSED)
-    if channel not in template.sources:
-        return No(TEMPLATE_ERROR, f"the template {template.key!r} has no part for it")
-    url = policy.links.url(Unsubscribe(person.profile.id, wish.message_id, channel, wish.purpose))
-    try:
-        content = template.render(
-            channel, render_context(person.profile.id, person.profile.traits, wish.context, wish.journey, url)
-        )
-    except RenderFailed as error:
-        return No(TEMPLATE_ERROR, str(error))
-    if isinstance(content, EmailContent) and wish.purpose != Purpose.TRANSACTIONAL:
-        content = content.model_copy(update={"unsubscribe_url": url})
-    return tuple((address, content) for address in open_to)
+    """May it be sent, on which channel, and when. `suppressed` holds (channel, address hash), `sent` what the person got."""
+    channels = [channel.value for channel in wish.channels]
+    asked = Asked(
+        str(wish.message_id), wish.template, channels, wish.purpose, wish.valid_until, position=wish.position, zone=wish.zone
+    )
+    to = None if person is None else _Addressee(wish, person, template, suppressed, policy)
+    return choose(asked, template, to, now, policy.quiet_hours, policy.caps, sent)
 
 
 def render_context(

@@ -16,11 +16,11 @@ from contracts.channels import Channel, Status
 from infra.clock import Clock
 from infra.db import Database
 from infra.errors import CallFailed
-from policy import No, Ready, expired, kept_back
+from policy import NO_CONSENT, UNKNOWN_PROFILE, No, Ready, consented, expired, kept_back
 from services.channels import claims
 from services.channels.claims import Claim
 from services.channels.consents import heeded
-from services.channels.decision import NO_CONSENT, UNKNOWN_PROFILE, Person, Policy
+from services.channels.decision import Person, Policy
 from services.channels.outcomes import Outcomes
 from services.channels.pace import Pace
 from services.channels.people import People
@@ -196,7 +196,7 @@ class Delivery:
             return over.reason
         if person is None:
             return UNKNOWN_PROFILE
-        if not person.may_get(claim.message.channel, claim.purpose):
+        if not consented(claim.purpose, person.word(claim.message.channel, claim.purpose)):
             return NO_CONSENT
         zones = (person.profile.traits.get("timezone"), claim.zone)
         ready = Ready(str(claim.id), claim.message.channel.value, claim.purpose, claim.valid_until, zones)

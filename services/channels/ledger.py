@@ -15,7 +15,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from channels.message import Content
 from contracts.channels import Channel, SendResult
 from infra.feed.outbox import new_id
-from services.channels.decision import Go
+from policy import Go
+from services.channels.decision import Letters
 
 _FACTS = text(
     "SELECT 'message' AS kind, m.key AS name, json_build_object('status', m.decision, 'message_id', m.id, 'channel', m.channel, "
@@ -100,21 +101,21 @@ async def add_attempts(session: AsyncSession, attempts: Sequence[Mapping[str, An
         await session.execute(_TRY, {"attempts": orjson.dumps(list(attempts)).decode()})
 
 
-def attempt_rows(message_id: UUID, number: int, go: Go, because: str, created_at: object) -> list[dict[str, Any]]:
+def attempt_rows(message_id: UUID, number: int, go: Go[Letters], because: str, created_at: object) -> list[dict[str, Any]]:
     """One row per address of the chosen channel."""
     return [
         {
             "id": new_id(),
             "message_id": message_id,
             "number": number,
-            "channel": go.channel.value,
+            "channel": go.channel,
             "address": address.value,
             "address_hash": address.hash,
             "content": dumped(content),
             "because": because,
             "created_at": created_at,
         }
-        for address, content in go.letters
+        for address, content in go.content
     ]
 
 

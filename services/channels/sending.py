@@ -9,15 +9,15 @@ from uuid import UUID
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from contracts.channels import SendRequest, SendResult
+from contracts.channels import Channel, SendRequest, SendResult
 from infra.clock import Clock
 from infra.db import Database
 from infra.feed.outbox import new_id
-from policy import No, Sent
+from policy import Go, Later, No, Sent
 from services.channels import ledger
 from services.channels.allowance import allowance
 from services.channels.consents import heeded
-from services.channels.decision import Decision, Go, Later, Person, Policy, Wish, decide
+from services.channels.decision import Decision, Letters, Person, Policy, Wish, decide
 from services.channels.people import People
 from services.channels.template_store import TemplateStore
 from services.channels.templates import Compiled
@@ -64,7 +64,7 @@ class Sending:
             if isinstance(decision, Go) and person is not None:
                 rows.attempts += ledger.attempt_rows(wish.message_id, 1, decision, decision.passed_over, now)
                 what = ledger.what(request.journey, request.step, request.template)
-                sent = Sent(now, decision.channel.value, wish.purpose, str(wish.message_id), what)
+                sent = Sent(now, decision.channel, wish.purpose, str(wish.message_id), what)
                 allowed.add(person.profile.id, sent)
         added = await ledger.add(session, rows)
         written = {row["id"] for row in rows.messages}
@@ -78,6 +78,7 @@ def _wish(request: SendRequest) -> Wish:
     return Wish(
         message_id=new_id(),
         profile_id=request.profile_id,
+        template=request.template,
         channels=request.channels,
         purpose=request.purpose,
         context=request.context,
@@ -90,12 +91,14 @@ def _wish(request: SendRequest) -> Wish:
 def _result(decision: Decision, message_id: UUID) -> SendResult:
     match decision:
         case Go():
-            return SendResult(status="accepted", message_id=message_id, channel=decision.channel, detail=decision.passed_over)
+            return SendResult(
+                status="accepted", message_id=message_id, channel=Channel(decision.channel), detail=decision.passed_over
+            )
         case Later():
             return SendResult(
                 status="deferred",
                 until=decision.until,
-                channel=decision.channel,
+                channel=Channel(decision.channel),
                 reason=decision.reason,
                 detail=decision.detail,
             )
@@ -103,7 +106,9 @@ def _result(decision: Decision, message_id: UUID) -> SendResult:
             return SendResult(status="skipped", message_id=message_id, reason=decision.reason, detail=decision.detail)
 
 
-def _row(request: SendRequest, message_id: UUID, decision: Go | No, template: Compiled | None, now: datetime) -> dict[str, Any]:
+def _row(
+    request: SendRequest, message_id: UUID, decision: Go[Letters] | No, template: Compiled | None, now: datetime
+) -> dict[str, Any]:
     going = decision if isinstance(decision, Go) else None
     refused = decision if isinstance(decision, No) else None
     return {

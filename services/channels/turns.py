@@ -13,10 +13,10 @@ from sqlalchemy import Row
 
 from channels.receipts import FAILED, RANK
 from contracts.channels import Status
-from policy import No, Sent
+from policy import Go, Later, No, Sent
 from services.channels import ledger
 from services.channels.allowance import Allowance
-from services.channels.decision import Decision, Go, Later, Person, Policy, Wish, decide
+from services.channels.decision import Decision, Letters, Person, Policy, Wish, decide
 from services.channels.templates import Compiled
 
 log = structlog.get_logger(__name__)
@@ -66,10 +66,10 @@ class Turns:
         person, template = self.people.get(row.profile_id), self.templates.get(template_of(row))
         return decide(wish, person, template, self.suppressed, self.allowed.of(person), self.now, self.policy)
 
-    def _go(self, row: Row[Any], go: Go, because: str) -> None:
+    def _go(self, row: Row[Any], go: Go[Letters], because: str) -> None:
         what = ledger.what(row.journey, row.step, row.template)
         owner = self.people[row.profile_id].profile.id
-        self.allowed.add(owner, Sent(self.now, go.channel.value, row.purpose, str(row.id), what))
+        self.allowed.add(owner, Sent(self.now, go.channel, row.purpose, str(row.id), what))
         why = "; ".join(part for part in (because, go.passed_over) if part)
         self.attempts += ledger.attempt_rows(row.id, row.number + 1, go, why, self.now)
 
@@ -110,6 +110,7 @@ def _wish(row: Row[Any]) -> Wish:
     return Wish(
         message_id=row.id,
         profile_id=row.profile_id,
+        template=row.template,
         channels=ledger.channels_of(row.channels),
         purpose=row.purpose,
         context=row.context,

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from policy import FrequencyCap, No, NotYet, QuietHours, Ready, Sent, expired, kept_back
+from policy import FrequencyCap, Later, No, QuietHours, Ready, Sent, expired, kept_back
 
 NIGHT = datetime(2026, 3, 2, 23, tzinfo=UTC)
 MORNING = datetime(2026, 3, 3, 8, tzinfo=UTC)
@@ -16,14 +16,14 @@ def ready(*, purpose: str = "marketing", valid_until: datetime | None = None, zo
 
 
 def test_quiet_hours_of_where_the_person_lives_put_it_off_to_their_end() -> None:
-    assert kept_back(ready(), NIGHT, HOURS, [CAP], GOT) == NotYet(MORNING, "quiet_hours")
+    assert kept_back(ready(), NIGHT, HOURS, [CAP], GOT) == Later(MORNING, "email", "quiet_hours")
     assert kept_back(ready(zone="America/New_York"), NIGHT, HOURS, [], []) is None
     assert kept_back(ready(purpose="transactional"), NIGHT, HOURS, [CAP], GOT) is None
 
 
 def test_a_full_cap_puts_it_off_until_there_is_room_and_names_what_fills_it() -> None:
     kept = kept_back(ready(), NIGHT, None, [CAP], GOT)
-    assert isinstance(kept, NotYet)
+    assert isinstance(kept, Later)
     assert (kept.until, kept.reason) == (GOT[0].at + timedelta(hours=24), "frequency_cap")
     assert "Welcome" in kept.detail
     skips = CAP.model_copy(update={"otherwise": "skip"})
@@ -38,7 +38,9 @@ def test_what_is_no_longer_valid_by_then_does_not_leave_at_all() -> None:
     capped = kept_back(ready(valid_until=MORNING), NIGHT, None, [CAP], GOT)
     assert isinstance(capped, No)
     assert capped.reason == "expired"
-    assert kept_back(ready(valid_until=MORNING + timedelta(seconds=1)), NIGHT, HOURS, [], []) == NotYet(MORNING, "quiet_hours")
+    assert kept_back(ready(valid_until=MORNING + timedelta(seconds=1)), NIGHT, HOURS, [], []) == Later(
+        MORNING, "email", "quiet_hours"
+    )
 
 
 def test_a_message_is_valid_up_to_its_last_instant() -> None:
