@@ -113,7 +113,8 @@ def _journey(checked: Checked, key: str, where: str) -> Journey:
     if key in checked.journeys:
         return checked.journeys[key]
     written = checked.folder.of(JOURNEY)
-    files = {str(each.path) for each in (*written.values(), *checked.folder.unread) if each.kind is JOURNEY and each.key == key}
+    files = {str(each.path) for each in checked.folder.unread if each.kind is JOURNEY and each.key == key}
+    files |= {str(written[key].path)} if key in written else set()
     if files:
         raise BadInput(_flaws(each for each in checked.findings if each.file in files), f"the journey {key!r}")
     raise BadInput([Flaw(path=where, message=f"has no journey {key!r}", remedy=did_you_mean(key, written))])

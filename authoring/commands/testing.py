@@ -60,7 +60,7 @@ def _stopping(checked: Checked) -> list[Finding]:
     """What keeps tests from meaning anything: files that cannot be read, and mistakes in the tests themselves."""
     folder = checked.folder
     read = {JOURNEY: checked.journeys, SEGMENT: checked.segments, COMPUTED: checked.computed, TEMPLATE: checked.templates}
-    files = {str(each.path) for each in (*folder.tests, *folder.unread)}
+    files = {str(each.path) for each in folder.tests}
     files |= {str(each.path) for kind, known in read.items() for key, each in folder.of(kind).items() if key not in known}
     found = [each for each in checked.findings if each.severity == "error"]
     return [each for each in found if each.file in files or each in folder.findings]
