@@ -75,7 +75,12 @@ def wait_for_problems(index: JourneyIndex, path: str, step: WaitFor) -> Iterator
 
 
 def _tells_rounds_apart(way: WaitPath) -> bool:
-    """Whether an event must differ from what woke the journey last (a newer revision), so that each round finds others."""
+    """Whether an event must differ from what woke the journey last (a newer revision), so that each round finds others.
+
+    A condition finds no event: it is asked as of now, whatever `since` says.
+    """
+    if isinstance(way, ConditionPath):
+        return True
     return isinstance(way, EventPath) and any(ref.startswith("event.") for ref in filter_references(way.where).refs)
 
 

@@ -65,6 +65,21 @@ def puppy(dice: Random, at: Callable[..., datetime]) -> Iterator[Happening]:
         yield event(at(10, 100), "Dog Deceased")
 
 
+def _kennel(dice: Random, at: Callable[..., datetime]) -> Iterator[Happening]:
+    """Two dogs, of which one may be registered twice, fed each by its own orders."""
+    for dog_id in ("d1", "d2"):
+        told, born = at(0.01, 20), START - timedelta(days=dice.randrange(10, 380))
+        about: dict[str, JsonValue] = {"dog_id": dog_id, "birthdate": born.date().isoformat()}
+        for when in (told, *([told + timedelta(days=1)] if dice.random() < 0.2 else [])):
+            yield event(when, "Dog Registered", told_at=when.isoformat(), **about)
+        for _ in range(dice.randrange(4)):
+            when = at(0.01, 120)
+            out = when + timedelta(days=dice.randrange(10, 60))
+            yield event(when, "Food Ordered", dog_id=dog_id, told_at=when.isoformat(), runs_out_at=out.isoformat())
+        if dice.random() < 0.2:
+            yield event(at(10, 100), dice.choice(["Dog Deceased", "Dog Rehomed"]), dog_id=dog_id)
+
+
 def _birthday(dice: Random) -> dict[str, JsonValue]:
     return {"birthdate": dice.choice(["1990-03-05", "1988-02-29", "1970-12-31", "2000-07-12"])}
 
@@ -88,6 +103,7 @@ def _guest(dice: Random, at: Callable[..., datetime]) -> Iterator[Happening]:
 SHOPS = by_name(
     Shop("publisher", 60, none, publisher),
     Shop("petshop", 150, dog, puppy),
+    Shop("kennel", 150, none, _kennel),
     Shop("appointments", 30, none, _appointments),
     Shop("birthday", 500, _birthday, _moving),
     Shop("vip", 450, none, _guest),

@@ -213,6 +213,7 @@ def test_a_definition_that_is_nested_too_deeply_is_refused() -> None:
     assert "lies inside 31 other steps" in found.message
 
 
+NEWER = {"property": "x", "gt": ref("event.properties.x")}
 SOUND = [
     small(waiting(EVENT), exit_when=[{**EVENT, "where": {"property": "x", "eq": 1}}]),
     small(waiting(EVENT), goal=EVENT),
@@ -239,6 +240,7 @@ SOUND = [
     small(until("a", "2026-05-01"), send("s", valid_until="2026-05-02"), until("b", "2026-05-03")),
     small(until("a", {"ref": "profile.traits.born", "yearly": True}, offset="-P1W")),
     small(repeat(NOT_VIP, send("s"), waiting(EVENT, {"if": NOT_VIP}))),
+    small(repeat(NOT_VIP, waiting({**EVENT, "where": NEWER}, {"if": NOT_VIP}, since="entry"))),
     small(split("a", 100), update(**{"dog.name": "Rex", "dog.age": 3})),
     small(entry={"segment_entered": "vip"}, exit_when=[{"segment_left": "vip"}]),
     small(
