@@ -1,7 +1,7 @@
 """A folder of journeys as code, read from disk: definitions by kind and key, test files, and what could not be read."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ def read_folder(paths: Sequence[Path]) -> Folder:
     """Reads every JSON file at or below `paths`; what cannot be read, or is defined twice, becomes a finding."""
     definitions: dict[tuple[str, str], Definition] = {}
     tests: list[SourceOfTests] = []
-    found: list[Finding] = []
+    found = list(_empty(paths))
     unread: list[Unread] = []
     for path in _files(paths):
         try:
@@ -93,6 +93,15 @@ def read_folder(paths: Sequence[Path]) -> Folder:
             found.append(Finding(file=str(path), path="$.key", message=message, remedy="give one of them another key"))
     people = dict.fromkeys(each for path in paths if path.is_dir() for each in sorted(path.rglob("*.jsonl")))
     return Folder(tuple(definitions.values()), tuple(tests), tuple(found), tuple(people), tuple(unread))
+
+
+def _empty(paths: Iterable[Path]) -> Iterator[Finding]:
+    """A folder without anything is a mistyped one."""
+    for path in paths:
+        if path.is_dir() and next(path.rglob("*.json"), None) is None:
+            folders = ", ".join(each.folder for each in KINDS)
+            message, remedy = "holds no JSON file", f"name a folder of journeys as code; it has folders named {folders}"
+            yield Finding(file=str(path), path="$", message=message, remedy=remedy)
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:

@@ -91,5 +91,7 @@ async def plan_for(system: System, folder: Folder, known: Running, checked: Chec
                 changes.append(Change(status="changed", fields=fields, steps=steps, impact=impact, **given))
             else:
                 changes.append(Change(status="changed", fields=tuple(field_changes(there[key], body)), **given))
-        changes += [Change(kind=kind.name, key=key, status="only on the server") for key in sorted(set(there) - set(here))]
+        changes += [
+            Change(kind=kind.name, key=key, status="only on the server") for key in sorted(there.keys() - folder.keys(kind))
+        ]
     return Plan(changes=tuple(changes))

@@ -1,6 +1,5 @@
 """The commands that need files alone: `reis validate`, `reis schema`."""
 
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ from rich.console import Console
 from authoring.checks import check_folder
 from authoring.commands.options import PROBLEMS, Format, OutputFormat
 from authoring.console import print_findings, print_json
-from authoring.findings import Finding, counted, has_errors
+from authoring.findings import counted, has_errors
 from authoring.folder import Folder, read_folder
 from authoring.kinds import KINDS
 from authoring.schemas import SchemaKind, schema_of
@@ -27,7 +26,7 @@ def validate(
 ) -> None:
     """Finds everything that is wrong with journeys, segments, templates and tests, without any server."""
     folder = read_folder(paths)
-    found = [*_empty(paths), *check_folder(folder).findings]
+    found = check_folder(folder).findings
     failed = has_errors(found) or (strict and bool(found))
     if output is Format.JSON:
         print_json({"valid": not failed, "findings": [each.model_dump() for each in found]})
@@ -45,15 +44,6 @@ def schema(
 ) -> None:
     """Prints the JSON Schema of a journey, or of another kind of file."""
     print_json(schema_of(kind))
-
-
-def _empty(paths: Iterable[Path]) -> Iterator[Finding]:
-    """A folder without anything is a mistyped one."""
-    for path in paths:
-        if path.is_dir() and next(path.rglob("*.json"), None) is None:
-            folders = ", ".join(each.folder for each in KINDS)
-            message, remedy = "holds no JSON file", f"name a folder of journeys as code; it has folders named {folders}"
-            yield Finding(file=str(path), path="$", message=message, remedy=remedy)
 
 
 def _contents(folder: Folder) -> str:

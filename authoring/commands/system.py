@@ -107,9 +107,12 @@ def export(
     async def written() -> None:
         async with connected(data_dir(at)) as system:
             known = await running(system)
-        for each in write_files(known, folder):
+        files = write_files(known, folder)
+        for each in files:
             if each.status != "as before":
                 Console().print(f"{each.status:8} {each.path}", highlight=False, markup=False, soft_wrap=True)
+        same = sum(each.status == "as before" for each in files)
+        Console().print(f"{counted(len(files) - same, 'file')} written, {same} as before", highlight=False)
 
     with one_sentence():
         asyncio.run(written())

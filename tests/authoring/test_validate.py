@@ -202,6 +202,8 @@ def test_a_folder_without_anything_is_not_valid(tmp_path: Path) -> None:
     assert answer.code == 1
     assert "holds no JSON file" in answer.out
     assert reis("validate", tmp_path, "--format", "json").json["valid"] is False
+    tested = reis("test", tmp_path)
+    assert (tested.code, "holds no JSON file" in tested.out) == (1, True)
 
 
 def test_an_event_of_a_test_that_nothing_listens_to_is_a_warning_with_the_nearest_name(shop: Shop) -> None:

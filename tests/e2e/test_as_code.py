@@ -119,6 +119,8 @@ async def _what_runs_is_exported_and_applying_that_changes_nothing(coder: Coder,
     assert await coder.statuses(exported) == {"unchanged"}
     before = {path: path.read_bytes() for path in exported.rglob("*.json")}
     (exported / "segments" / "as-code-vip.json").write_text("{}")
+    unread = await coder.run("plan", exported)
+    assert (unread.code, "segment as-code-vip (only on the server)" in unread.out) == (1, False)
     assert "as-code-vip.json" in (await coder.run("export", exported)).out
     assert {path: path.read_bytes() for path in exported.rglob("*.json")} == before
 
