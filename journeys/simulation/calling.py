@@ -24,16 +24,20 @@ class Caller:
         self._teller = teller
 
     def call(self, being: Being, run: Enrolment, step: Call, visit: int, now: datetime) -> Pending:
-        """Under way until its answer comes; where the script has one to come, until that comes."""
+        """Under way until its answer comes; where the script has one to come, until that comes. The last answers all that come
+        after it."""
         outcome: dict[str, Any] = {"method": step.method}
         self._teller.line(run, now, "called", step.id, visit, outcome, {"url": step.url})
-        if any(isinstance(each, CallAnswered) and self.meant(each, run, step.id) for each in being.script.happenings):
+        scripted = self._scripted(being, run, step.id)
+        if scripted:
             for answered in [each for each in being.answers if self.meant(each, run, step.id)]:
                 being.answers.remove(answered)
                 settled = self.tried(being, run, step, answered, now)
                 if settled is not None:
                     return Pending("call", now, now, settled=settled)
-            return Pending("call", now)
+            if self.more(being, run, step.id, now):
+                return Pending("call", now)
+            return Pending("call", now, now, settled=self.tried(being, run, step, scripted[-1], now))
         settled = self._settle(being, run, step, now)
         return Pending("call", now, settled.at, settled=settled)
 
@@ -41,15 +45,20 @@ class Caller:
         """Whether this answer is for this step of this enrolment."""
         return answered.call == step and run.journey.key == (answered.journey or self._stage.under_test.key)
 
+    def more(self, being: Being, run: Enrolment, step: str, now: datetime) -> bool:
+        """Whether another answer is to come."""
+        return any(each.at > now for each in self._scripted(being, run, step))
+
+    def _scripted(self, being: Being, run: Enrolment, step: str) -> list[CallAnswered]:
+        """What the script answers this step, in the order in which it comes."""
+        answers = (each for each in being.script.happenings if isinstance(each, CallAnswered) and self.meant(each, run, step))
+        return sorted(answers, key=lambda each: each.at)
+
     def tried(self, being: Being, run: Enrolment, step: Call, answered: CallAnswered, now: datetime) -> Settled | None:
         """How the call ends with a script's answer to a try; None where another try may come."""
         answer = Answer(status=answered.status, headers=answered.headers, body=answered.body, error=answered.error)
         number = run.tries[step.id] = run.tries.get(step.id, 0) + 1
-        to_come = any(
-            isinstance(each, CallAnswered) and each.at > now and self.meant(each, run, step.id)
-            for each in being.script.happenings
-        )
-        if _again(answer) and number % step.retry.attempts and to_come:
+        if _again(answer) and number % step.retry.attempts and self.more(being, run, step.id, now):
             return None
         return Settled(now, path_of(answer), kept(answer))
 

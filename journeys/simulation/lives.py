@@ -48,17 +48,21 @@ class Lives:
                 return
 
     def answered(self, being: Being, answered: CallAnswered) -> None:
-        """A script's answer to a call that is under way; one that comes before is kept for it."""
+        """A script's answer to a call that is under way, the last one to all of them; one that comes before is kept for it."""
+        given = False
         for run in list(being.enrolments):
             pending, step = run.pending, run.journey.index.steps.get(run.cursor.step or "")
             if pending is None or not isinstance(step, Call) or not self._decider.caller.meant(answered, run, step.id):
                 continue
             if pending.kind == "call" and pending.settled is None:
+                if given and self._decider.caller.more(being, run, step.id, self._agenda.now):
+                    return
+                given = True
                 pending.settled = self._decider.caller.tried(being, run, step, answered, self._agenda.now)
                 if pending.settled is not None:
                     self._wake(being, run, run.token)
-                return
-        being.answers.append(answered)
+        if not given:
+            being.answers.append(answered)
 
     def offer(self, being: Being, run: Enrolment, fact: Fact) -> None:
         """Exits win over the goal, and both over the wait."""

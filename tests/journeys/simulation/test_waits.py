@@ -250,3 +250,20 @@ def test_an_event_that_comes_twice_under_one_id_came_once() -> None:
     once, again = ({**event(days * DAY, "Told"), "id": "m1"} for days in (1, 2))
     assert ended(live(journey(step), once, again)) is None
     assert ended(live(journey(step), once, {**again, "id": "m2"})) == ("completed", 2 * DAY)
+
+
+def test_a_call_that_comes_again_after_its_last_answer_gets_that_one_and_nobody_waits_for_more() -> None:
+    answers = [{"at": START + HOUR, "call": "c", "body": {"n": 1}}, {"at": START + 2 * DAY, "call": "c", "status": 404}]
+    call = {"id": "c", "type": "call", "url": "https://x.example", "on_failure": [send("failed")]}
+    rounds = {"id": "r", "type": "repeat", "max": 4, "steps": [call, wait("w", **{"for": "P1D"})]}
+    life = live(journey(rounds), *answers)
+    assert sent(life) == [("failed", after * DAY) for after in (2, 3, 4)]
+    assert ended(life) == ("completed", 5 * DAY)
+
+
+def test_the_last_answer_to_a_call_goes_to_every_run_that_waits_for_one() -> None:
+    call = {"id": "c", "type": "call", "url": "https://x.example"}
+    entry = {"event": "Order", "key": "event.properties.id"}
+    orders = [event(number * HOUR, "Order", id=number) for number in (1, 2)]
+    life = live(journey(call, entry=entry), *orders, {"at": START + DAY, "call": "c"})
+    assert [run.end and run.end.at for run in life.own if run.key] == [START + DAY, START + DAY]
