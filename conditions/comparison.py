@@ -1,5 +1,6 @@
 """Comparisons of one value: operators, operands and references, as frozen nodes that read and write JSON."""
 
+import re
 from typing import Annotated, Literal, Self, cast
 
 from pydantic import (
@@ -53,8 +54,10 @@ class Nothing(Node):
 NOTHING = Nothing(nothing=True)
 
 
-def refuse(kind: str, message: str, remedy: str = "") -> PydanticCustomError:
-    return PydanticCustomError(cast("Literal['problem']", kind), cast("Literal['']", message), {"remedy": remedy})
+def refuse(kind: str, message: str, remedy: str = "", at: str = "") -> PydanticCustomError:
+    """What a validator raises; `at` is the field that is wrong, where a whole model is looked at."""
+    context = {"remedy": remedy, "at": at}
+    return PydanticCustomError(cast("Literal['problem']", kind), cast("Literal['']", message), context)
 
 
 def _dotted(text: str) -> str:
@@ -65,7 +68,10 @@ def _dotted(text: str) -> str:
 
 def _moment(text: str) -> str:
     if parse_instant(text) is None:
-        raise refuse("moment", "is no date or datetime", "write '2026-03-01' or '2026-03-01T09:00:00Z'")
+        # A reference, written without saying that it is one.
+        named = re.fullmatch(r"[a-z]+(\.[\w-]+)+", text) is not None
+        remedy = f'did you mean {{"ref": "{text}"}}?' if named else "write '2026-03-01' or '2026-03-01T09:00:00Z'"
+        raise PydanticCustomError("moment", "{text} is no date or datetime", {"text": repr(text), "remedy": remedy})
     return text
 
 

@@ -8,6 +8,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from conditions.meant import meant_duration
 from conditions.problems import ConditionError, Problem
 
 _ISO = re.compile(
@@ -37,7 +38,7 @@ class Duration:
         """Reads `P1Y2M3DT4H5M6S`, `P8W`, `-P1D`; raises ConditionError (path `$`) for anything else."""
         duration = _read(text)
         if duration is None:
-            raise ConditionError([Problem(path="$", message=f"{text!r} is no duration", remedy=_REMEDY)])
+            raise ConditionError([Problem(path="$", message=f"{text!r} is no duration", remedy=_remedy(text))])
         return duration
 
     @property
@@ -82,8 +83,13 @@ def _validate(value: object) -> Duration:
         return value
     duration = _read(value) if isinstance(value, str) else None
     if duration is None:
-        raise PydanticCustomError("duration", "{value} is no duration", {"value": repr(value), "remedy": _REMEDY})
+        raise PydanticCustomError("duration", "{value} is no duration", {"value": repr(value), "remedy": _remedy(value)})
     return duration
+
+
+def _remedy(value: object) -> str:
+    meant = meant_duration(value) if isinstance(value, str) else None
+    return _REMEDY if meant is None or _read(meant) is None else f"did you mean {meant!r}?"
 
 
 def _read(text: str) -> Duration | None:

@@ -104,9 +104,11 @@ class Happened(Node):
         if self.within is not None and self.between is not None:
             raise refuse("windows", "has both 'within' and 'between'", "keep one of them")
         if self.within is not None and not self.within.is_positive:
-            raise refuse("windows", "'within' must be longer than nothing", "write a positive duration such as 'P30D'")
+            raise refuse(
+                "windows", "'within' must be longer than nothing", "write a positive duration such as 'P30D'", at="within"
+            )
         if (span := self.span) is not None and span[0] >= span[1]:
-            raise refuse("windows", "'between' ends before it begins", "write the earlier instant first")
+            raise refuse("windows", "'between' ends before it begins", "write the earlier instant first", at="between")
         return self
 
 

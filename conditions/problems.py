@@ -1,14 +1,15 @@
 """Problems with a definition: where, what, and what would be right; also made from pydantic's errors."""
 
 import difflib
+import json
 import re
-import types
-import typing
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Literal, get_args, get_origin
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
+
+from conditions.kinds import keys_at, others_at
 
 Severity = Literal["error", "warning"]
 _SHOULD = re.compile(r"(?:Input|String|Tuple|List|Dictionary|Value) should (.+?)(?: after validation, not \d+)?", re.DOTALL)
@@ -50,9 +51,10 @@ def join(path: str, part: str | int) -> str:
 
 
 def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
-    """The known word that is most like this one; None where none is so much alike (1 is the same)."""
-    found = difflib.get_close_matches(word, sorted(known), n=1, cutoff=likeness)
-    return found[0] if found else None
+    """The known word that is most like this one, whatever their case; None where none is so much alike (1 is the same)."""
+    names = {name.casefold(): name for name in sorted(known, reverse=True)}
+    found = difflib.get_close_matches(word.casefold(), sorted(names), n=1, cutoff=likeness)
+    return names[found[0]] if found else None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -80,25 +82,29 @@ def problems_of(error: ValidationError, root: object, path: str = "$") -> list[P
 
 
 def _problem(details: ErrorDetails, root: object, path: str) -> Problem:
-    loc = tuple(part for part in details["loc"] if not (isinstance(part, str) and part.startswith("<")))
-    where = path
-    for part in loc:
-        where = join(where, part)
     context = details.get("ctx") or {}
+    # Pydantic says `[key]` where a key itself is wrong.
+    loc = [part for part in details["loc"] if not (isinstance(part, str) and (part.startswith("<") or part == "[key]"))]
+    where = path
+    for part in (*loc, *filter(None, (context.get("at"),))):
+        where = join(where, part)
     match details["type"]:
         case "extra_forbidden":
-            known = _keys_at(root, details["loc"][:-1])
-            return Problem(path=where, message=f"unknown key {loc[-1]!r}", remedy=did_you_mean(str(loc[-1]), known))
+            return _extra(where, details["loc"], root)
         case "missing":
             return Problem(path=where, message="is missing", remedy=f"add {loc[-1]!r}")
         case "union_tag_invalid":
             tags = [tag.strip("'<> ") for tag in str(context.get("expected_tags", "")).split(",")]
             tag = str(context.get("tag", "")).strip("<>")
-            return Problem(path=where, message=f"unknown type {tag!r}", remedy=did_you_mean(tag, tags))
+            return Problem(path=join(where, "type"), message=f"unknown type {tag!r}", remedy=did_you_mean(tag, tags))
         case "union_tag_not_found":
             return Problem(path=where, message="says not of which type it is", remedy="add 'type'")
         case "recursion_loop":
             return Problem(path=path, message="is nested too deeply", remedy="say it in fewer levels")
+        case "literal_error":
+            return Problem(path=where, message=f"is {_shown(details['input'])}", remedy=_one_of(details, root))
+        case "list_type" | "tuple_type":
+            return Problem(path=where, message=f"is {_shown(details['input'])}", remedy=_listed(details["input"]))
         case "string_pattern_mismatch" | "int_from_float" | "int_type" | "int_parsing":
             return Problem(path=where, message=f"is {_shown(details['input'])}", remedy=_plain_demand(details["type"], context))
         case _ if (demand := _SHOULD.fullmatch(details["msg"])) is not None:
@@ -108,13 +114,41 @@ def _problem(details: ErrorDetails, root: object, path: str) -> Problem:
             return Problem(path=where, message=message, remedy=str(context.get("remedy", "")) or _in_place_of(details))
 
 
+def _extra(where: str, loc: Sequence[str | int], root: object) -> Problem:
+    """A key too many: another kind's, where two things are asked at once, or one that nobody knows."""
+    *outer, key = loc
+    if outer and str(outer[-1]).startswith("<"):
+        one, others = str(outer[-1]).strip("<>"), others_at(root, outer)
+        if key in others and one in keys_at(root, outer):
+            remedy = 'combine both with "all": {"all": [{…}, {…}]}' if "all" in others else "keep one of them"
+            return Problem(path=where, message=f"stands beside {one!r}, and only one of the two can", remedy=remedy)
+    return Problem(path=where, message=f"unknown key {key!r}", remedy=did_you_mean(str(key), keys_at(root, outer)))
+
+
+def _one_of(details: ErrorDetails, root: object) -> str:
+    """The words that there are, or the one that was meant; where an object may stand as well, that too."""
+    expected = str((details.get("ctx") or {}).get("expected", ""))
+    words = re.findall(r"'(.*?)'", expected)
+    if isinstance(details["input"], str) and (near := nearest(details["input"], words)) is not None:
+        return f"did you mean {near!r}?"
+    if str(details["loc"][-1]) != "<word>":
+        return f"it should be {expected}"
+    objects = [f'{{"{keys[0]}": …}}' for keys in others_at(root, details["loc"]).values() if keys]
+    return f"it should be {', '.join(map(repr, words))} or {' or '.join(objects)}"
+
+
+def _listed(value: object) -> str:
+    return "it should be a list" + (": put [ before it and ] behind it" if isinstance(value, str | dict) else "")
+
+
 def _asked(demand: str) -> str:
     words = re.sub(r" or instance of \w+", "", demand).replace("tuple", "list")
-    return f"it should {words.replace('a valid dictionary', 'an object')}"
+    return f"it should {words.replace('a valid dictionary', 'an object').replace('a valid ', 'a ')}"
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    """As it was written, or its beginning."""
+    text = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=repr)
     return text if len(text) <= 60 else f"{text[:59]}…"
 
 
@@ -147,48 +181,3 @@ def _in_place_of(details: ErrorDetails) -> str:
         return f"write an object with one of {', '.join(known)}"
     near = [(key, found[0]) for key in details["input"] for found in [difflib.get_close_matches(str(key), known, n=1)] if found]
     return f"did you mean {near[0][1]!r} instead of {near[0][0]!r}?" if near else f"write one of {', '.join(known)}"
-
-
-def _keys_at(root: object, loc: Sequence[str | int]) -> list[str]:
-    """The keys that the model at this location knows."""
-    kind = root
-    for part in loc:
-        kind = _step_into(kind, part)
-    model = _model_in(kind)
-    if model is None:
-        return []
-    return [info.alias or name for name, info in model.model_fields.items()]
-
-
-def _step_into(kind: object, part: str | int) -> object:
-    if isinstance(part, str) and part.startswith("<"):
-        return next((option for option, tag in _options(kind) if tag == part), None)
-    for option, _ in _options(kind):
-        origin = get_origin(option)
-        if isinstance(part, int) and origin in (tuple, list):
-            return get_args(option)[0]
-        if isinstance(option, type) and issubclass(option, BaseModel):
-            for name, info in option.model_fields.items():
-                if part == (info.alias or name):
-                    return Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
-    return None
-
-
-def _options(kind: object) -> list[tuple[object, str | None]]:
-    """The members of a type with their union tags, through Annotated, unions and type aliases."""
-    tag: str | None = None
-    while True:
-        if get_origin(kind) is Annotated:
-            kind, *notes = get_args(kind)
-            tag = next((note.tag for note in notes if hasattr(note, "tag")), tag)
-        elif hasattr(kind, "__value__"):
-            kind = kind.__value__
-        else:
-            break
-    if get_origin(kind) in (typing.Union, types.UnionType):
-        return [option for member in get_args(kind) for option in _options(member)]
-    return [(kind, tag)]
-
-
-def _model_in(kind: object) -> type[BaseModel] | None:
-    return next((option for option, _ in _options(kind) if isinstance(option, type) and issubclass(option, BaseModel)), None)

@@ -12,6 +12,7 @@ from journeys.check_dates import date_problems
 from journeys.check_entry import entry_problems
 from journeys.check_exits import exit_problems
 from journeys.check_flow import flow_problems, size_problems
+from journeys.check_ids import id_problems, told_apart
 from journeys.check_names import name_problems
 from journeys.check_steps import step_problems
 from journeys.errors import JourneyError
@@ -25,6 +26,8 @@ def check(journey: Journey, catalog: Catalog | None = None) -> tuple[Problem, ..
     known = catalog or Catalog()
     found = list(size_problems(journey))
     if not found:  # what is far too large is not looked at any further
+        found.extend(id_problems(journey))
+        journey = told_apart(journey)
         found.extend(step_problems(journey, known))
         found.extend(entry_problems(journey))
         found.extend(exit_problems(journey))

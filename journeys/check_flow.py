@@ -1,4 +1,4 @@
-"""Findings about the way through a journey: ids, jumps, steps that cannot be reached, loops that never rest."""
+"""Findings about the way through a journey: jumps, steps that cannot be reached, loops that never rest."""
 
 from collections.abc import Iterator
 
@@ -28,9 +28,9 @@ def size_problems(journey: Journey) -> Iterator[Problem]:
 def flow_problems(journey: Journey) -> Iterator[Problem]:
     """Every finding of this kind."""
     index = journey.index
-    for step_id, path in index.duplicates:
-        message = f"the id {step_id!r} is taken by {index.places[step_id].path}"
-        yield Problem(path=f"{path}.id", message=message, remedy="give every step its own id")
+    if index.first is None:
+        message, remedy = "there are none: whoever enters is done at once", "add what is to happen"
+        yield Problem(path="$.steps", message=message, remedy=remedy, severity="warning")
     for step_id, step in index.steps.items():
         yield from _jumps(index, step_id, step)
     yield from _unreachable(index)

@@ -11,8 +11,9 @@ from journeys.check_templates import mentions_of_call, mentions_of_send, templat
 from journeys.index import JourneyIndex
 from journeys.mentions import Mention, emitted_events, mentions, written_traits
 from journeys.model import Call, Journey, Send, StartJourney
-from journeys.refs import REMEDY, parse_ref
+from journeys.refs import parse_ref, ref_remedy
 from journeys.waking import Waking
+from policy import TRANSACTIONAL
 
 _NEARLY = 0.87
 """A slip of the finger in a name of some length; `first_name` and `last_name` are less alike."""
@@ -20,6 +21,7 @@ _NEARLY = 0.87
 
 def name_problems(journey: Journey, catalog: Catalog) -> Iterator[Problem]:
     """Every finding of this kind."""
+    yield from _purposes(journey, catalog)
     index = journey.index
     waking = Waking.of(index)
     traits = _extended(catalog.traits, written_traits(journey))
@@ -46,6 +48,19 @@ def name_problems(journey: Journey, catalog: Catalog) -> Iterator[Problem]:
         elif isinstance(step, Send):
             yield from _known(f"{path}.template", "template", step.template, catalog.templates)
             yield from template_problems(journey, path, step, catalog, waking)
+
+
+def _purposes(journey: Journey, catalog: Catalog) -> Iterator[Problem]:
+    """Purposes that are nearly one that others have: nobody has agreed to those."""
+    known = {TRANSACTIONAL, "marketing"} | {facts.purpose for facts in catalog.template_facts.values() if facts.purpose}
+    written = [("$.purpose", journey.purpose)]
+    for step_id, step in journey.index.steps.items():
+        if isinstance(step, Send) and step.purpose is not None:
+            written.append((f"{journey.index.places[step_id].path}.purpose", step.purpose))
+    for path, purpose in written:
+        if purpose not in known and nearest(purpose, known, _NEARLY) is not None:
+            message = f"nobody gets these messages who has not agreed to {purpose!r} by that very name"
+            yield Problem(path=path, message=message, remedy=did_you_mean(purpose, known), severity="warning")
 
 
 def _in_templates(index: JourneyIndex, catalog: Catalog) -> Iterator[Mention]:
@@ -79,7 +94,7 @@ def _known(path: str, kind: str, name: str, known: frozenset[str] | None) -> Ite
 def _ref(journey: Journey, mention: Mention, ref: str, waking: Waking) -> Iterator[Problem]:
     parsed = parse_ref(ref)
     if parsed is None:
-        yield Problem(path=mention.path, message=f"{ref!r} is no reference", remedy=REMEDY)
+        yield Problem(path=mention.path, message=f"{ref!r} is no reference", remedy=ref_remedy(ref))
     elif mention.scope == "entry":
         message = f"{ref} is not known yet: the entry's filter looks at the entering event alone"
         yield Problem(path=mention.path, message=message, remedy="compare with a constant, or exit by a branch after entry")

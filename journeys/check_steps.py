@@ -23,6 +23,7 @@ from journeys.model import (
 def step_problems(journey: Journey, catalog: Catalog) -> Iterator[Problem]:
     """Every finding of this kind."""
     index = journey.index
+    ends = bool(journey.exit_when) or (journey.goal is not None and journey.goal.on_reached == "exit")
     for step_id, step in index.steps.items():
         path = index.places[step_id].path
         match step:
@@ -30,7 +31,7 @@ def step_problems(journey: Journey, catalog: Catalog) -> Iterator[Problem]:
                 yield from wait_problems(path, step)
             case WaitFor():
                 yield from path_ids(path, (way.id for way in step.paths), reserved="timeout")
-                yield from wait_for_problems(index, path, step)
+                yield from wait_for_problems(index, path, step, ends=ends)
             case Branch():
                 yield from path_ids(path, (choice.id for choice in step.paths), reserved="otherwise")
                 yield from branch_problems(path, step)

@@ -11,7 +11,7 @@ from journeys.check_entry import brings_no_event
 from journeys.check_results import result_problems
 from journeys.mentions import Mention
 from journeys.model import Call, EntryByApi, Journey, Send
-from journeys.refs import PARTS, REMEDY, parse_ref
+from journeys.refs import PARTS, parse_ref, ref_remedy
 from journeys.waking import Waking
 from policy import purpose_mismatch
 
@@ -56,7 +56,7 @@ def template_problems(journey: Journey, path: str, step: Send, catalog: Catalog,
         root, *rest = name.split(".")
         if root not in catalog.supplied and (root not in PARTS or (root != "results" and rest and rest[0] not in PARTS[root])):
             message = f"template {step.template!r} uses {name}, which nothing supplies: it never has a value"
-            yield Problem(path=f"{path}.template", message=message, remedy=REMEDY, severity="warning")
+            yield Problem(path=f"{path}.template", message=message, remedy=ref_remedy(name), severity="warning")
 
 
 def _unserved(journey: Journey, path: str, step: Send, found: TemplateFacts) -> Iterator[Problem]:
@@ -81,7 +81,7 @@ def _missing(journey: Journey, path: str, step: Send, name: str, catalog: Catalo
         at_send = Mention(path, References(), "step", step.id)
         yield from result_problems(journey.index, at_send, rest[0], rest[1])
     elif root not in PARTS or (rest and root != "results" and rest[0] not in PARTS[root]):
-        yield Problem(path=path, message=f"{needs}, which nothing supplies", remedy=REMEDY)
+        yield Problem(path=path, message=f"{needs}, which nothing supplies", remedy=ref_remedy(name))
     elif root == "profile" and rest[:1] == ["computed"]:
         message = f"{needs}, but templates do not see computed traits"
         yield Problem(path=path, message=message, remedy="copy it into a trait by an update_profile step before the send")

@@ -44,8 +44,8 @@ def wait_problems(path: str, step: Wait) -> Iterator[Problem]:
     yield from _yearly(path, step.until, step)
 
 
-def wait_for_problems(index: JourneyIndex, path: str, step: WaitFor) -> Iterator[Problem]:
-    """Findings in a `wait_for`."""
+def wait_for_problems(index: JourneyIndex, path: str, step: WaitFor, *, ends: bool) -> Iterator[Problem]:
+    """Findings in a `wait_for`. `ends`: something may end the journey whatever people wait for."""
     possible = 0
     for position, way in enumerate(step.paths):
         here = f"{path}.paths[{position}]"
@@ -67,6 +67,10 @@ def wait_for_problems(index: JourneyIndex, path: str, step: WaitFor) -> Iterator
     if not possible and step.timeout is None:
         remedy = "add a 'timeout', or a path that can be taken"
         yield Problem(path=f"{path}.paths", message="nothing that is waited for can ever come", remedy=remedy)
+    if possible and step.timeout is None and not ends:
+        message = "waits without end for people to whom nothing of it happens, and nothing ends the journey"
+        remedy = 'add a "timeout", or "exit_when" to the journey'
+        yield Problem(path=path, message=message, remedy=remedy, severity="warning")
     if step.since == "entry" and step.id in index.recurring and not all(_tells_rounds_apart(way) for way in step.paths):
         message = "in a loop, 'since': 'entry' finds the same event again in every round"
         yield Problem(path=f"{path}.since", message=message, remedy='write "since": "step"', severity="warning")

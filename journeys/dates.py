@@ -17,8 +17,9 @@ RefName = Annotated[str, check_ref]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
-def wrong(message: str, remedy: str) -> PydanticCustomError:
-    return PydanticCustomError("journey", message, {"remedy": remedy})
+def wrong(message: str, remedy: str, at: str = "") -> PydanticCustomError:
+    """What a validator of a whole model raises; `at` is the field that is wrong, if it is one alone."""
+    return PydanticCustomError("journey", message, {"remedy": remedy, "at": at})
 
 
 def told_by(*keys: str) -> Discriminator:
@@ -67,9 +68,9 @@ class Window(Node):
     @model_validator(mode="after")
     def _opens(self) -> Self:
         if not self.days:
-            raise wrong("the window has no day", "name at least one day, or leave 'days' out for all")
+            raise wrong("the window has no day", "name at least one day, or leave 'days' out for all", at="days")
         if len(set(self.days)) < len(self.days):
-            raise wrong("the window names a day twice", "name each day once")
+            raise wrong("the window names a day twice", "name each day once", at="days")
         return self
 
 

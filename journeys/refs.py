@@ -8,6 +8,7 @@ from typing import Final, Literal, get_args
 from pydantic import AfterValidator, JsonValue
 from pydantic_core import PydanticCustomError
 
+from conditions.problems import nearest
 from conditions.values import lookup
 
 Root = Literal["entry", "event", "profile", "results"]
@@ -24,6 +25,7 @@ REMEDY = (
     "profile.id, id, event or timestamp of entry and event, or results.STEP.… with status, headers, body or error of a call, "
     "reason or goal_reached of a journey"
 )
+_LIKE = 0.7
 
 
 class Missing:
@@ -66,6 +68,32 @@ def parse_ref(text: str) -> Reference | None:
     return Reference(root, tuple(path))  # type: ignore[arg-type]
 
 
+def ref_remedy(text: str) -> str:
+    """What to write instead of a text that names nothing."""
+    meant = _meant(text.strip("{ }"))
+    return REMEDY if meant is None else f"did you mean {meant!r}?"
+
+
+def _meant(text: str) -> str | None:
+    """The reference that a text seems to mean: with a slip in a word that is ours, or without the word that leads to names."""
+    root, *path = text.split(".")
+    names = {"traits": "profile", "computed": "profile", "properties": "entry"}
+    if root in names:
+        root, path = names[root], [root, *path]
+    root = nearest(root, get_args(Root), _LIKE) or ""
+    if root == "results":
+        part = nearest(path[1], _RESULTS, _LIKE) if len(path) > 1 else None
+        rest = path[1:] if part is None else path[2:]
+        candidate = [root, *path[:1], part or "body", *rest]
+    elif root and path:
+        part = nearest(path[0], PARTS[root], _LIKE)
+        candidate = [root, part or next(name for name in PARTS[root] if name in _DEEP), *(path if part is None else path[1:])]
+    else:
+        return None
+    found = parse_ref(".".join(candidate))
+    return None if found is None else str(found)
+
+
 def resolve(ref: str, context: Mapping[str, JsonValue]) -> JsonValue | Missing:
     """The value in a context `{"entry": {…}, "event": {…}, "profile": {…}, "results": {…}}`; a null counts as missing."""
     parsed = parse_ref(ref)
@@ -75,7 +103,7 @@ def resolve(ref: str, context: Mapping[str, JsonValue]) -> JsonValue | Missing:
 
 def _known(text: str) -> str:
     if parse_ref(text) is None:
-        raise PydanticCustomError("ref", "{ref} is no reference", {"ref": repr(text), "remedy": REMEDY})
+        raise PydanticCustomError("ref", "{ref} is no reference", {"ref": repr(text), "remedy": ref_remedy(text)})
     return text
 
 

@@ -20,7 +20,7 @@ class ReentryAfter(Node):
     @model_validator(mode="after")
     def _is_positive(self) -> Self:
         if not self.after.is_positive:
-            raise wrong("'after' leaves no time between two entries", 'write a positive duration, or "when-finished"')
+            raise wrong("'after' leaves no time between two entries", 'write a positive duration, or "when-finished"', at="after")
         return self
 
 

@@ -55,7 +55,7 @@ class Salvage:
                 found.unreadable.append(f"$.{name}")
         steps = data.get("steps")
         if not isinstance(steps, list):  # perhaps under another key
-            found.unreadable.append("$.goal")
+            found.unreadable += ["$.goal", "$.steps"]
         found.steps = found._list(steps if isinstance(steps, list) else [], "$.steps", "$.steps", 0)
         return found
 
@@ -73,6 +73,7 @@ class Salvage:
 
     def true_findings(self, problems: Iterable[Problem]) -> Iterator[Problem]:
         """The findings that hold for the definition, with the paths that they have there."""
+        frame = any(path.count(".") == 1 and not path.startswith("$.steps") for path in self.unreadable)
         for problem in problems:
             step = next((path for path in self.unreadable if _inside(problem.path, path)), None)
             moved = max((path for path in self.moved if _inside(problem.path, path)), key=len, default="")
@@ -83,6 +84,7 @@ class Salvage:
                 and not any(repr(name) in said or f"loop of {name}" in said or f", {name}" in said for name in self.ids)
                 and _HUB not in said
                 and not (self.ids and " has been seen yet" in said)
+                and not (frame and "nothing ends the journey" in said)
                 and not (self.jumps and problem.path.endswith(".since"))
             ):
                 path = self.moved[moved] + problem.path[len(moved) :] if moved else problem.path

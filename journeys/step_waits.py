@@ -46,13 +46,13 @@ class Wait(StepBase):
         if len(given) > 1:
             raise wrong(f"says {' and '.join(map(repr, given))}: a wait has one of them", "drop all but one")
         if self.between is not None and (self.between[0].is_negative or self.between[0].shortest > self.between[1].longest):
-            raise wrong("'between' ends before it begins", "write the shorter duration first")
+            raise wrong("'between' ends before it begins", "write the shorter duration first", at="between")
         if self.for_ is not None and self.for_.is_negative:
-            raise wrong("a wait cannot take less than no time", "write a positive 'for'")
+            raise wrong("a wait cannot take less than no time", "write a positive 'for'", at="for")
         if self.offset is not None and self.until is None:
-            raise wrong("'offset' moves 'until', which is missing", "add 'until' or drop 'offset'")
+            raise wrong("'offset' moves 'until', which is missing", "add 'until' or drop 'offset'", at="offset")
         if self.late_by is not None and self.late_by.is_negative:
-            raise wrong("'late_by' is negative", "write a positive duration")
+            raise wrong("'late_by' is negative", "write a positive duration", at="late_by")
         return self
 
 
@@ -133,9 +133,9 @@ class Timeout(Node):
         if (self.after is None) == (self.until is None):
             raise wrong("a timeout needs either 'after' or 'until'", "write one of them")
         if self.after is not None and self.after.is_negative:
-            raise wrong("a timeout cannot take less than no time", "write a positive 'after'")
+            raise wrong("a timeout cannot take less than no time", "write a positive 'after'", at="after")
         if self.offset is not None and self.until is None:
-            raise wrong("'offset' moves 'until', which is missing", "add 'until' or drop 'offset'")
+            raise wrong("'offset' moves 'until', which is missing", "add 'until' or drop 'offset'", at="offset")
         return self
 
 

@@ -133,7 +133,36 @@ def test_a_day_that_a_country_skipped_moves_forward_by_that_day() -> None:
     "text", ["", "P", "PT", "1D", "P1", "P1H", "P-1D", "P1.5D", "+P1D", "PT0.5S", "P901Y", "P1D ", "p1d", "P١D"]
 )
 def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(ConditionError, match="ISO 8601"):
+    with pytest.raises(ConditionError, match="is no duration"):
+        Duration.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("1 day", "P1D"),
+        ("3d", "P3D"),
+        ("p3d", "P3D"),
+        ("PT1D", "P1D"),
+        ("P3H", "PT3H"),
+        ("-3 days", "-P3D"),
+        ("2 Weeks", "P2W"),
+        ("1 day and 4 hours", "P1DT4H"),
+        ("P1D4H", "P1DT4H"),
+        ("pt30m", "PT30M"),
+        ("1h30m", "PT1H30M"),
+        ("30 minutes", "PT30M"),
+        ("1 month", "P1M"),
+    ],
+)
+def test_what_people_write_for_a_duration_is_told_as_one(text: str, meant: str) -> None:
+    with pytest.raises(ConditionError, match=f"did you mean '{meant}'"):
+        Duration.parse(text)
+
+
+@pytest.mark.parametrize("text", ["30m", "P1", "soon", "3", "P1,5D", "2 days 3 days", "901 years", "1 fortnight"])
+def test_what_may_mean_two_durations_or_none_is_answered_with_the_form(text: str) -> None:
+    with pytest.raises(ConditionError, match="write an ISO 8601 duration"):
         Duration.parse(text)
 
 

@@ -28,6 +28,7 @@ def update(value: object) -> dict[str, object]:
     return {"id": "u", "type": "update_profile", "set": {"x": value}}
 
 
+SOON = {"after": "P1D"}
 SEGMENT_ENTRY = {"entry": {"segment_entered": "vip"}}
 ERROR, WARNING = "error", "warning"
 
@@ -36,6 +37,11 @@ ERROR, WARNING = "error", "warning"
     ("data", "path", "said", "severity"),
     [
         (small(send("a"), send("a")), "$.steps[1].id", "taken by $.steps[0]", ERROR),
+        (small(send("a"), send("a", channels=["sms", "sms"])), "$.steps[1].channels", "named twice", ERROR),
+        (small(purpose="marketting"), "$.purpose", "did you mean 'marketing'?", WARNING),
+        (small(send("a", purpose="Transactional")), "$.steps[0].purpose", "did you mean 'transactional'?", WARNING),
+        (small(), "$.steps", "there are none", WARNING),
+        (small(wait_for("a")), "$.steps[0]", "waits without end for people", WARNING),
         (small(goto("a", "bb"), send("b")), "$.steps[0].goto", "there is no step 'bb'", ERROR),
         (
             small(pause("a", if_past={"goto": "atend"}), pause("attend")),
@@ -140,11 +146,11 @@ def test_a_date_that_may_be_missing_in_a_timeout_is_worth_a_warning() -> None:
 def test_a_look_back_in_a_loop_is_fine_where_an_event_must_differ_from_what_woke_it_last() -> None:
     newer = {"property": "revision", "gt": {"ref": "event.properties.revision"}}
     paths = [{"id": "moved", "event": "Moved", "where": newer, "steps": []}]
-    assert check(parse_journey(small(repeat("r", wait_for("w", since="entry", paths=paths))))) == ()
+    assert check(parse_journey(small(repeat("r", wait_for("w", since="entry", paths=paths, timeout=SOON))))) == ()
 
 
 def test_an_event_is_known_after_a_path_was_taken_also_behind_the_rejoin() -> None:
-    journey = small(wait_for("w", [pause("p")]), update({"ref": "event.properties.x"}))
+    journey = small(wait_for("w", [pause("p")], timeout=SOON), update({"ref": "event.properties.x"}))
     assert check(parse_journey(journey)) == ()
 
 
@@ -183,8 +189,23 @@ def test_a_send_whose_template_needs_what_nobody_supplies_is_found() -> None:
         "event.properties.x",
         "profile.mood",
     ]
-    by_event = check(parse_journey(small(wait_for("w", [send("a")]))), catalog)
+    by_event = check(parse_journey(small(wait_for("w", [send("a")], timeout=SOON))), catalog)
     assert [problem.message.split(" needs ")[1] for problem in by_event] == [
         "customer.name, which nothing supplies",
         "profile.mood, which nothing supplies",
     ]
+
+
+def test_a_taken_id_is_one_finding_whatever_stands_between_and_is_no_loop() -> None:
+    data = small(send("a"), pause("b"), send("a"), branch("b", vip("p", send("c")), otherwise=[send("a")]), send("d"))
+    found = [(problem.path, problem.severity) for problem in check(parse_journey(data))]
+    assert found == [(f"$.steps[{at}].id", ERROR) for at in ("2", "3")] + [("$.steps[3].otherwise[0].id", ERROR)]
+
+
+def test_nobody_waits_without_end_where_a_timeout_an_exit_or_the_goal_ends_it() -> None:
+    for ends in (
+        small(wait_for("a", timeout={"after": "P1D"})),
+        small(wait_for("a"), exit_when=[{"event": "Closed"}]),
+        small(wait_for("a"), goal={"event": "Closed", "on_reached": "exit"}),
+    ):
+        assert check(parse_journey(ends)) == ()

@@ -214,22 +214,31 @@ def test_a_definition_that_is_nested_too_deeply_is_refused() -> None:
 
 
 NEWER = {"property": "x", "gt": ref("event.properties.x")}
+SOON = {"after": "P1D"}
 SOUND = [
     small(waiting(EVENT), exit_when=[{**EVENT, "where": {"property": "x", "eq": 1}}]),
-    small(waiting(EVENT), goal=EVENT),
+    small(waiting(EVENT, timeout=SOON), goal=EVENT),
     small(
         waiting({**EVENT, "where": {"property": "x", "eq": ref("profile.traits.x")}}),
         exit_when=[{**EVENT, "where": {"property": "x", "eq": ref("profile.traits.x")}}],
     ),
-    small(entry={"schedule": {"rrule": "FREQ=DAILY;COUNT=1", "starts": "2026-01-01"}, "segment": "vip", "reentry": "never"}),
-    small(wait_for("first"), until("a", ref("event.properties.at")), wait_for("second"), until("b", ref("event.properties.at"))),
+    small(
+        send("s"),
+        entry={"schedule": {"rrule": "FREQ=DAILY;COUNT=1", "starts": "2026-01-01"}, "segment": "vip", "reentry": "never"},
+    ),
+    small(
+        wait_for("first", timeout=SOON),
+        until("a", ref("event.properties.at")),
+        wait_for("second", timeout=SOON),
+        until("b", ref("event.properties.at")),
+    ),
     small(
         until("a", ref("profile.traits.next")),
         update(next=ref("entry.properties.next")),
         send("s", valid_until=ref("profile.traits.next")),
     ),
     small(branch("b", age(gt=5), age(gt=3), otherwise=[send("s")])),
-    small(waiting({**EVENT, "where": {"property": "x", "eq": 1}}, EVENT)),
+    small(waiting({**EVENT, "where": {"property": "x", "eq": 1}}, EVENT, timeout=SOON)),
     small(waiting(EVENT, since="entry", timeout={"after": "PT0S"})),
     small(pause("a", at="23:00", window={"from": "22:00", "to": "06:00"})),
     small({"id": "a", "type": "wait", "between": ["PT1H", "P2D"]}),
@@ -239,10 +248,10 @@ SOUND = [
     small(until("a", ref("entry.properties.at"), offset="-P1D"), send("s", valid_until=ref("entry.properties.at"))),
     small(until("a", "2026-05-01"), send("s", valid_until="2026-05-02"), until("b", "2026-05-03")),
     small(until("a", {"ref": "profile.traits.born", "yearly": True}, offset="-P1W")),
-    small(repeat(NOT_VIP, send("s"), waiting(EVENT, {"if": NOT_VIP}))),
-    small(repeat(NOT_VIP, waiting({**EVENT, "where": NEWER}, {"if": NOT_VIP}, since="entry"))),
+    small(repeat(NOT_VIP, send("s"), waiting(EVENT, {"if": NOT_VIP}, timeout=SOON))),
+    small(repeat(NOT_VIP, waiting({**EVENT, "where": NEWER}, {"if": NOT_VIP}, since="entry", timeout=SOON))),
     small(split("a", 100), update(**{"dog.name": "Rex", "dog.age": 3})),
-    small(entry={"segment_entered": "vip"}, exit_when=[{"segment_left": "vip"}]),
+    small(send("s"), entry={"segment_entered": "vip"}, exit_when=[{"segment_left": "vip"}]),
     small(
         send("s"), goal={**EVENT, "where": {"property": "x", "eq": 1}}, exit_when=[{**EVENT, "where": {"property": "x", "eq": 2}}]
     ),

@@ -4,7 +4,6 @@ import pytest
 
 from journeys import Catalog, check, parse_journey
 from journeys.catalog import CallTemplate, TemplateFacts
-from journeys.refs import REMEDY
 from tests.journeys.helpers import (
     ERROR,
     EVENT,
@@ -131,7 +130,11 @@ def test_what_a_template_needs_on_another_channel_or_can_do_without_is_not_compl
     by_email = check(parse_journey(small(send("s"), entry={"segment_entered": "vip"})), catalog)
     assert [(problem.message, problem.remedy, problem.severity) for problem in by_email] == [
         ("no trait 'frist_name' has been seen yet", "did you mean 'first_name'?", WARNING),
-        ("template 'hello' uses profile.mood, which nothing supplies: it never has a value", REMEDY, WARNING),
+        (
+            "template 'hello' uses profile.mood, which nothing supplies: it never has a value",
+            "did you mean 'profile.traits.mood'?",
+            WARNING,
+        ),
     ]
     by_sms = check(parse_journey(small(send("s", channels=["sms"]), entry={"segment_entered": "vip"})), catalog)
     assert [problem.message for problem in by_sms if problem.severity == ERROR] == [
@@ -167,7 +170,7 @@ def test_names_in_the_templates_of_a_call_are_checked_as_references_are() -> Non
 def test_what_woke_the_journey_has_properties_only_where_an_event_or_a_message_could() -> None:
     update_ = update(x=ref("event.properties.x"), at=ref("event.timestamp"))
     for way, ok in (({"segment_entered": "vip"}, False), ({"if": age(gt=3)}, False), (EVENT, True)):
-        found = check(parse_journey(small(waiting(way), update_)))
+        found = check(parse_journey(small(waiting(way, timeout={"after": "P1D"}), update_)))
         assert [problem.path for problem in found] == ([] if ok else ['$.steps[1].set["x"]'])
 
 

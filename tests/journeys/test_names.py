@@ -9,6 +9,7 @@ import pytest
 
 from journeys import MISSING, choose, parse_journey, parse_ref, resolve
 from journeys.model import Split
+from journeys.refs import REMEDY, ref_remedy
 from tests.journeys.helpers import ROOT, small
 
 CONTEXT = {
@@ -39,6 +40,29 @@ def test_a_reference_leads_to_its_value(ref: str, expected: object) -> None:
 )
 def test_what_is_no_reference_is_known(text: str) -> None:
     assert parse_ref(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("entry.property.starts_at", "entry.properties.starts_at"),
+        ("entry.order_id", "entry.properties.order_id"),
+        ("entry.timestmp", "entry.timestamp"),
+        ("profil.traits.tier", "profile.traits.tier"),
+        ("profile.first_name", "profile.traits.first_name"),
+        ("traits.dog.birthdate", "profile.traits.dog.birthdate"),
+        ("result.points.body.total", "results.points.body.total"),
+        ("results.points.total", "results.points.body.total"),
+        ("{{ entry.properties.topic }}", "entry.properties.topic"),
+    ],
+)
+def test_what_is_nearly_a_reference_is_told_as_one(text: str, meant: str) -> None:
+    assert ref_remedy(text) == f"did you mean {meant!r}?"
+
+
+@pytest.mark.parametrize("text", ["", "order.id", "profile", "first_name", "entry.properties"])
+def test_what_may_mean_anything_is_answered_with_the_forms_of_references(text: str) -> None:
+    assert ref_remedy(text) == REMEDY
 
 
 def split(*weights: int) -> Split:

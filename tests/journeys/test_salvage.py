@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from conditions.problems import Problem
 from journeys import Catalog, check, check_definition, parse_journey
 from journeys.catalog import CallTemplate
-from tests.journeys.helpers import branch, goto, leads_somewhere, pause, send, small, wait_for
+from tests.journeys.helpers import EVENT, branch, goto, leads_somewhere, pause, send, small, wait_for
 from tests.journeys.strategies import definitions
 
 Json = dict[str, Any]
+SOON = {"after": "P1D"}
 
 
 def found(data: object) -> list[tuple[str, str]]:
@@ -49,7 +50,7 @@ def test_what_is_wrong_beside_and_inside_an_unreadable_step_is_found_with_it() -
     [
         small({"id": "j", "type": "goto", "goto": 3}, send("behind")),  # it may be meant to go there
         small({"type": "exitt"}, send("behind")),
-        small(send("s", templat="x"), wait_for("w") | {"paths": [{"id": "p", "message": "s", "status": "opened"}]}),
+        small(send("s", templat="x"), wait_for("w", timeout=SOON) | {"paths": [{"id": "p", "message": "s", "status": "opened"}]}),
         small({"id": "c", "type": "call"}, {"id": "u", "type": "update_profile", "set": {"x": {"ref": "results.c.status"}}}),
         small({"id": "w", "type": "wait_for"}, {"id": "u", "type": "update_profile", "set": {"x": {"ref": "event.id"}}}),
         small({"id": "w", "type": "wait"}, goto("g", "w")),
@@ -61,7 +62,8 @@ def test_nothing_is_claimed_of_what_an_unreadable_step_may_have_meant(data: Json
     journey, problems = check_definition(data)
     assert journey is None
     assert {problem.path for problem in problems} <= {
-        f"$.steps[0]{part}" for part in ("", ".goto", ".template", ".templat", ".url", ".paths", ".pths", ".steps", ".stps")
+        f"$.steps[0]{part}"
+        for part in ("", ".type", ".goto", ".template", ".templat", ".url", ".paths", ".pths", ".steps", ".stps")
     }
 
 
@@ -76,6 +78,22 @@ def test_what_is_inside_a_misspelt_key_is_judged_too() -> None:
         "$.steps",
         "$.stps",
     ]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {"exit_wehn": [EVENT]},
+        {"exit_when": EVENT},
+        {"goal": {**EVENT, "on_reached": "exit", "wihtin": "P1D"}},
+        {"steps": None, "stps": [pause("p")]},
+        {"steps": 3},
+    ],
+)
+def test_what_the_unreadable_frame_may_say_is_not_missed(frame: Json) -> None:
+    journey, problems = check_definition({**small(wait_for("w")), **frame})
+    assert journey is None
+    assert {problem.severity for problem in problems} == {"error"}, problems
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ async def test_a_journey_lives_from_draft_to_archive(service: Service, http: htt
     saved = (await http.put("/v1/journeys/signup/draft", json=draft)).json()
     assert not saved["valid"]
     refused = await http.post("/v1/journeys/signup/publish")
-    assert (refused.status_code, refused.json()["errors"][0]["path"]) == (422, "$.steps[0]")
+    assert (refused.status_code, refused.json()["errors"][0]["path"]) == (422, "$.steps[0].type")
     assert (await http.get("/v1/journeys")).json()[0]["state"] == "draft"
     await http.put("/v1/journeys/signup/draft", json=draft | {"steps": [WAIT]})
     version = await _post(http, "/v1/journeys/signup/publish")
