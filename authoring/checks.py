@@ -101,7 +101,7 @@ def check_folder(folder: Folder, besides: Names | None = None) -> Checked:
     )
     for definition in folder.of(JOURNEY).values():
         found += findings(definition.path, check_definition(definition.body, catalog)[1])
-    whole = len(journeys) == len(folder.keys(JOURNEY)) and len(segments) == len(folder.keys(SEGMENT))
+    whole = not folder.unread and len(journeys) == len(folder.of(JOURNEY)) and len(segments) == len(folder.of(SEGMENT))
     heard = listened_to(journeys, segments, computed) if whole else None
     for each in tests:
         found += findings_of_tests(each, journeys, folder.keys(JOURNEY), frozenset(segments), heard)

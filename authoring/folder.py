@@ -8,6 +8,7 @@ from typing import Any
 
 from authoring.findings import Finding
 from authoring.kinds import KINDS, Kind, kind_of
+from conditions.problems import join
 
 TESTS = ".test.json"
 
@@ -35,7 +36,10 @@ class Unread:
     """A file that could not be read: its folder says its kind (None: it does not), its name the key."""
 
     path: Path
-    kind: Kind | None
+
+    @property
+    def kind(self) -> Kind | None:
+        return kind_of(self.path.parent.name, set())
 
     @property
     def key(self) -> str:
@@ -55,15 +59,18 @@ class Folder:
 
     def keys(self, kind: Kind) -> frozenset[str]:
         """Every key that is written down, so that a file that cannot be read is told of once, and not by whoever names it."""
-        return frozenset(self.of(kind)) | {each.key for each in self.unread if each.kind is kind}
+        unread = (each for each in self.unread if each.kind in (kind, None) and not each.path.name.endswith(TESTS))
+        return frozenset(self.of(kind)) | {each.key for each in unread}
 
     def of(self, kind: Kind) -> Mapping[str, Definition]:
         """Key to definition."""
         return {each.key: each for each in self.definitions if each.kind is kind}
 
 
-class _TwiceError(ValueError):
-    pass
+class _Twice(dict[str, Any]):
+    """An object that says the same thing twice."""
+
+    key: str
 
 
 def read_folder(paths: Sequence[Path]) -> Folder:
@@ -74,10 +81,16 @@ def read_folder(paths: Sequence[Path]) -> Folder:
     unread: list[Unread] = []
     for path in _files(paths):
         try:
-            body = json.loads(path.read_text("utf-8"), object_pairs_hook=_object, parse_constant=_refuse_constant)
+            # Some editors begin a file with a mark of its byte order.
+            text = path.read_text("utf-8-sig")
+            body = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
         except (ValueError, OSError, RecursionError) as error:
             found.append(_unreadable(path, error))
-            unread.append(Unread(path, kind_of(path.parent.name, set())))
+            unread.append(Unread(path))
+            continue
+        if twice := list(_twice(path, body)):
+            found += twice
+            unread.append(Unread(path))
             continue
         if path.name.endswith(TESTS):
             tests.append(SourceOfTests(path, body))
@@ -85,7 +98,7 @@ def read_folder(paths: Sequence[Path]) -> Folder:
         read = _definition(path, body)
         if isinstance(read, Finding):
             found.append(read)
-            unread.append(Unread(path, kind_of(path.parent.name, set())))
+            unread.append(Unread(path))
             continue
         first = definitions.setdefault((read.kind.name, read.key), read)
         if first is not read:
@@ -111,10 +124,21 @@ def _files(paths: Iterable[Path]) -> list[Path]:
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
-    if len(made) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise _TwiceError(next(name for name in names if names.count(name) > 1))
-    return made
+    if len(made) == len(pairs):
+        return made
+    names = [name for name, _ in pairs]
+    twice = _Twice(made)
+    twice.key = next(name for name in names if names.count(name) > 1)
+    return twice
+
+
+def _twice(file: Path, value: Any, path: str = "$") -> Iterator[Finding]:
+    """A finding for each object that says a thing twice: the first of the two would be lost without a word."""
+    if isinstance(value, _Twice):
+        message = f"an object has the key {value.key!r} twice"
+        yield Finding(file=str(file), path=join(path, value.key), message=message, remedy="remove one of them")
+    for key, part in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from _twice(file, part, join(path, key))
 
 
 def _refuse_constant(text: str) -> Any:
@@ -123,15 +147,29 @@ def _refuse_constant(text: str) -> Any:
 
 def _unreadable(path: Path, error: Exception) -> Finding:
     match error:
-        case _TwiceError():
-            message, remedy = f"an object has the key {str(error)!r} twice", "remove one of them"
         case RecursionError():
             message, remedy = "is nested too deeply", "say it in fewer levels"
         case OSError():
             message, remedy = f"cannot be read: {error.strerror}", "look at the file's permissions"
+        case json.JSONDecodeError(doc=text) if not text.strip():
+            message, remedy = "is empty", "write a definition, or remove the file"
+        case json.JSONDecodeError():
+            message, remedy = f"is not JSON: {error}", _SLIPS.get(error.msg, "correct it there")
         case _:
             message, remedy = f"is not JSON: {error}", "correct it there"
     return Finding(file=str(path), path="$", message=message, remedy=remedy)
+
+
+_SLIPS = {
+    "Expecting ',' delimiter": "put a comma behind what stands before it, or look for a quote or bracket that is missing there",
+    "Expecting ':' delimiter": "put a colon between the name and its value",
+    "Expecting property name enclosed in double quotes": (
+        'put names in straight double quotes ("), and drop a comma before a closing bracket; JSON has no comments'
+    ),
+    "Expecting value": 'put texts in straight double quotes ("), and drop a comma before a closing bracket; JSON has no comments',
+    "Extra data": "keep one object in a file: look for a bracket that closes too early",
+}
+"""What JSON's reader says of slips of the pen, to what would be right."""
 
 
 def _definition(path: Path, body: Any) -> Definition | Finding:

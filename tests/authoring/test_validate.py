@@ -33,7 +33,7 @@ def test_all_problems_of_all_files_are_told_at_once_with_file_place_and_remedy(s
     assert answer.json["valid"] is False
     places = {(each["file"].rpartition("/")[2], each["path"]) for each in answer.json["findings"]}
     assert places >= {
-        ("second.json", "$.steps[0]"),
+        ("second.json", "$.steps[0].type"),
         ("odd.json", "$.condition.gtee"),
         ("open.json", "$.email.subject"),
         ("open.json", "$.email.html"),
@@ -46,7 +46,7 @@ def test_an_unreadable_step_hides_nothing_about_the_others(shop: Shop) -> None:
     hello, *others = WELCOME["steps"]
     shop.write("journeys", {**WELCOME, "steps": [{"id": "x", "type": "sned"}, {**hello, "template": "helo"}, *others]})
     told = {(each["path"], each["remedy"]) for each in found(shop)}
-    assert told >= {("$.steps[0]", "did you mean 'send'?"), ("$.steps[1].template", "did you mean 'hello'?")}
+    assert told >= {("$.steps[0].type", "did you mean 'send'?"), ("$.steps[1].template", "did you mean 'hello'?")}
 
 
 def test_names_that_the_folder_lacks_are_told_with_the_nearest_one(shop: Shop) -> None:
@@ -156,6 +156,32 @@ def test_a_key_that_is_defined_twice_and_an_object_that_says_a_thing_twice_are_r
     told = {each["file"].rpartition("/")[2]: each["message"] for each in found(shop)}
     assert "is defined in" in told["vip.json"] or "is defined in" in told["again.json"]
     assert told["twice.json"] == "an object has the key 'name' twice"
+
+
+def test_an_object_that_says_things_twice_is_told_with_its_place(shop: Shop) -> None:
+    body = json.dumps(WELCOME).replace('"id": "hello"', '"id": "hello", "id": "hallo"').replace('"key"', '"name": "A", "key"', 1)
+    (shop.path / "journeys" / "welcome.json").write_text(body)
+    assert [each["path"] for each in found(shop)] == ["$.name", "$.steps[0].id"]
+
+
+def test_a_file_that_is_no_json_is_the_only_finding_and_says_what_to_mend(shop: Shop) -> None:
+    shop.write_tests(a_test())
+    for file, said, remedy in (
+        (shop.path / "journeys" / "welcome.json", "Expecting ',' delimiter: line 2", "put a comma"),
+        (shop.path / "templates" / "hello.json", "is empty", "write a definition"),
+    ):
+        text = file.read_text()
+        file.write_text("" if "empty" in said else text.replace(",", "\n", 1))
+        (finding,) = found(shop)
+        assert said in finding["message"]
+        assert remedy in finding["remedy"]
+        file.write_text(text)
+
+
+def test_a_mark_of_the_byte_order_at_the_beginning_of_a_file_is_no_problem(shop: Shop) -> None:
+    file = shop.path / "journeys" / "welcome.json"
+    file.write_text(file.read_text(), "utf-8-sig")
+    assert found(shop) == []
 
 
 def test_a_file_with_another_name_than_its_key_is_a_warning_which_only_strict_refuses(shop: Shop) -> None:
