@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from journeys import check, parse_journey
 from journeys.check import errors
+from tests.journeys.asked import OF_ENTRY, OF_EVENT, OF_PROFILE, results
 from tests.journeys.strategies import HEAD, Author, Json, frames
 
 LEAST, MOST = 4, 8
@@ -26,6 +27,8 @@ class SoundAuthor(Author):
         super().__init__(draw, without)
         if entry.get("reentry") not in (None, "never", "when-finished") or "key" in entry:
             self.events, self.journeys = ("E0", "Paid"), ("other",)
+        self._by_event = not {"segment_entered", "schedule"} & entry.keys()
+        self._woken = False
         self._jumps: list[tuple[Json, str]] = []
 
     def target(self, step: Json, field: str) -> None:
@@ -35,8 +38,28 @@ class SoundAuthor(Author):
     def message(self) -> str:
         return self.draw(st.sampled_from(self.drawn.get("send", ["s0"])))
 
-    def call(self) -> str:
-        return self.draw(st.sampled_from(self.drawn.get("call", ["s0"])))
+    def refs(self) -> list[str]:
+        """Of results those of steps so far; of the event, inside the paths that one opens; of the entry, where one lets in."""
+        known = [ref for ref in OF_ENTRY if self._by_event or ".properties." not in ref]
+        return [
+            *known,
+            *OF_PROFILE,
+            *(2 * OF_EVENT if self._woken else ()),
+            *(2 * results(self.drawn.get("call", ())[-1:], self.drawn.get("waited", ())[-1:])),
+        ]
+
+    def way(self, at: int, depth: int) -> Json:
+        woken = self._woken
+        found = super().way(at, depth)
+        self._woken = woken
+        return found
+
+    def heard(self, kind: str, at: int) -> Json:
+        if kind == "message" and "send" not in self.drawn:
+            kind = "named"
+        found = super().heard(kind, at)
+        self._woken = self._woken or kind in {"named", "event", "message"}
+        return found
 
     def kinds(self, depth: int, *, last: bool) -> list[str]:
         """Nothing follows a goto or an exit in its list, and the way on is not cut at the top."""

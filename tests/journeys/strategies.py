@@ -5,13 +5,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.conditions.strategies import conditions, filters
+from tests.conditions.strategies import filters
+from tests.journeys.asked import DATES, OF_ENTRY, OF_EVENT, OF_PROFILE, asked, results, sifted
 
 Json = dict[str, Any]
 
 days = st.sampled_from(["PT0S", "PT1H", "P1D", "P1M", "P1Y2M3DT4H", "P8W"])
 clocks = st.sampled_from(["00:00", "02:30", "09:00", "23:59"])
-REFS = ("entry.properties.at", "event.properties.at", "profile.traits.dog.birthdate", "profile.computed.out")
 days_to_come = st.sampled_from(["2026-05-01", "2026-05-01T09:00", "2026-05-02T09:00:00Z"])
 windows = st.fixed_dictionaries({}, optional={"from": clocks, "to": clocks | st.just("24:00"), "days": st.just(["mon", "sat"])})
 _schedules = st.builds(
@@ -29,19 +29,23 @@ entries: st.SearchStrategy[Json] = st.builds(
         optional={
             "key": st.sampled_from(["event.properties.id", "profile.traits.dog.id"]),
             "reentry": st.sampled_from(["never", "when-finished", "always", {"after": "P1D"}, {"after": "P1M", "since": "end"}]),
-            "only_if": conditions,
+            "only_if": asked([*OF_ENTRY, *OF_EVENT, *OF_PROFILE]),
             "caps": st.fixed_dictionaries({}, optional={"per_hour": st.integers(1, 9), "in_all": st.integers(1, 9)}),
         },
     ),
 )
 """JSON of entries."""
-exits: st.SearchStrategy[Json] = st.one_of(
-    st.just({"event": "Order"}),
-    filters.map(lambda where: {"event": "Paid", "where": where}),
-    st.just({"trait": "dog.alive", "eq": False}),
-    st.sampled_from([{"segment_entered": "vip"}, {"segment_left": "vip"}]),
-    conditions.map(lambda found: {"if": found}),
-)
+_HEARD_ALL_ALONG = [*OF_ENTRY, *OF_PROFILE]
+_exits: dict[str, st.SearchStrategy[Json]] = {
+    "event": st.just({"event": "Order"}),
+    "sifted": sifted(_HEARD_ALL_ALONG).map(lambda where: {"event": "Paid", "where": where}),
+    "trait": st.just({"trait": "dog.alive", "eq": False}),
+    "entered": st.just({"segment_entered": "vip"}),
+    "left": st.just({"segment_left": "vip"}),
+    "if": asked(_HEARD_ALL_ALONG).map(lambda found: {"if": found}),
+}
+exits = st.sampled_from(sorted(_exits)).flatmap(_exits.__getitem__)
+"""JSON of what ends a journey."""
 
 
 SIMPLE = ("send", "wait", "random", "until", "update", "emit", "start", "exit", "goto")
@@ -60,7 +64,7 @@ class Author:
         self.draw = draw
         self.names: list[str] = []
         self.drawn: dict[str, list[str]] = {}
-        """Kind to the ids of the steps so far."""
+        """Kind to the ids of the steps so far; `waited`: journeys that are started and waited for."""
         self._without = without
 
     def target(self, step: Json, field: str) -> None:
@@ -71,9 +75,9 @@ class Author:
         """The id of a step whose message is waited for."""
         return f"s{self.draw(st.integers(0, 9))}"
 
-    def call(self) -> str:
-        """The id of a call whose response is referred to."""
-        return "s1"
+    def refs(self) -> list[str]:
+        """What may be referred to."""
+        return [*OF_ENTRY, *OF_EVENT, *OF_PROFILE, *results(["s1"], ["s2"])]
 
     def kinds(self, depth: int, *, last: bool) -> list[str]:
         """What may come now; `last` in its list or not."""
@@ -84,12 +88,20 @@ class Author:
         return self.draw(st.fixed_dictionaries({}, optional=optional))
 
     def reference(self) -> Json:
-        return {"ref": self.draw(st.sampled_from([*REFS, f"results.{self.call()}.body.at"]))}
+        return {"ref": self.draw(st.sampled_from(self.refs()))}
+
+    def condition(self) -> Json:
+        return self.draw(asked(self.refs()))
+
+    def where(self) -> Json:
+        return self.draw(sifted(self.refs()))
 
     def date(self) -> Any:
         if self.draw(st.booleans()):
             return self.draw(days_to_come)
-        return {**self.reference(), **self.some(default=st.just({"after": "P30D"}), yearly=st.booleans())}
+        dates = [ref for ref in self.refs() if ref.endswith(DATES)]
+        more = self.some(default=st.just({"after": "P30D"}), yearly=st.booleans())
+        return {"ref": self.draw(st.sampled_from(dates)), **more}
 
     def value(self) -> Any:
         return self.reference() if self.draw(st.booleans()) else self.draw(st.none() | st.integers(0, 3) | st.just("{{ x }}"))
@@ -106,17 +118,22 @@ class Author:
         return [self.step(depth, last=at == number - 1) for at in range(number)]
 
     def way(self, at: int, depth: int) -> Json:
-        ways: list[st.SearchStrategy[Json]] = [
-            st.just({"event": f"E{at}"}),
-            filters.map(lambda where: {"event": "Order", "where": where}),
-            st.just({"message": "", "status": "clicked"}),
-            st.sampled_from([{"segment_entered": "vip"}, {"segment_left": "vip"}]),
-            conditions.map(lambda found: {"if": found}),
-        ]
-        found = self.draw(st.one_of(ways))
-        if "message" in found:
-            found = {**found, "message": self.message()}
-        return {"id": f"p{at}", **found, "steps": self.steps(depth)}
+        kind = self.draw(st.sampled_from(["named", "event", "message", "segment_entered", "segment_left", "if"]))
+        return {"id": f"p{at}", **self.heard(kind, at), "steps": self.steps(depth)}
+
+    def heard(self, kind: str, at: int) -> Json:
+        """What opens a path."""
+        match kind:
+            case "named":
+                return {"event": f"E{at}"}
+            case "event":
+                return {"event": "Order", "where": self.where()}
+            case "message":
+                return {"message": self.message(), "status": "clicked"}
+            case "if":
+                return {"if": self.condition()}
+            case _:
+                return {kind: "vip"}
 
     def step(self, depth: int, *, last: bool) -> Json:
         kind = self.draw(st.sampled_from(self.kinds(depth, last=last)))
@@ -124,7 +141,7 @@ class Author:
         self.names.append(name)
         found = self._simple(kind) if kind in SIMPLE else self._nesting(kind, depth + 1)
         found["id"] = name
-        self.drawn.setdefault(kind, []).append(name)
+        self.drawn.setdefault("waited" if kind == "start" and found.get("wait") else kind, []).append(name)
         return found
 
     def _simple(self, kind: str) -> Json:
@@ -177,10 +194,12 @@ class Author:
                 return found
             case "branch":
                 choices = range(self.draw(st.integers(1, 2)))
-                paths = [{"id": f"p{at}", "if": self.draw(conditions), "steps": self.steps(depth)} for at in choices]
+                paths = [{"id": f"p{at}", "if": self.condition(), "steps": self.steps(depth)} for at in choices]
                 return {"type": "branch", "paths": paths, "otherwise": self.steps(depth)}
             case "split":
-                shares = [{"id": f"w{at}", "weight": 50, "steps": self.steps(depth)} for at in range(2)]
+                shares: list[Json] = [{"id": f"w{at}", "weight": 50, "steps": self.steps(depth)} for at in range(2)]
+                if self.draw(st.booleans()):
+                    shares.append({"id": "none", "weight": 20, "hold_out": True})
                 return {"type": "split", "paths": shares, **self.some(experiment=st.just("price"))}
             case "call":
                 more = self.some(
@@ -192,8 +211,10 @@ class Author:
                 body = self.maybe(body=lambda: self.value() if self.draw(st.booleans()) else self.properties())
                 return {"type": "call", "url": "https://x.example", **more, **body, "on_failure": self.steps(depth)}
             case _:
-                until = {"until": self.draw(conditions)} if self.draw(st.booleans()) else {}
-                return {"type": "repeat", "max": self.draw(st.integers(1, 3)), **until, "steps": self.steps(depth, least=1)}
+                limits: Json = {"max": self.draw(st.integers(1, 3))} if self.draw(st.integers(0, 3)) else {}
+                if not limits or self.draw(st.booleans()):
+                    limits["until"] = self.condition()
+                return {"type": "repeat", **limits, "steps": self.steps(depth, least=1)}
 
 
 def frames(draw: st.DrawFn) -> Json:
