@@ -1,6 +1,6 @@
 """What a condition refers to, and putting constants in the place of its references."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -51,39 +51,56 @@ class References:
 
 def references(condition: Condition) -> References:
     """Everything the condition mentions."""
-    match condition:
-        case All():
-            return _union(references(part) for part in condition.all)
-        case AnyOf():
-            return _union(references(part) for part in condition.any)
-        case Not():
-            return references(condition.not_)
-        case TraitIs():
-            return References(traits=frozenset({condition.trait}), refs=_ref_of(condition))
-        case Happened():
-            return References(events=frozenset({condition.event})) | filter_references(condition.where)
-        case InSegment():
-            return References(segments=frozenset({condition.segment}))
-        case ValueIs():
-            subject = condition.subject
-            return References(refs=_ref_of(condition) | ({subject.ref} if isinstance(subject, Ref) else frozenset()))
-        case _:
-            assert_never(condition)
+    return _union(names for _, names in placed("", condition))
 
 
 def filter_references(where: Filter | None) -> References:
     """The `{"ref": …}` names in an event filter."""
+    return _union(names for _, names in placed_in_filter("", where))
+
+
+def placed(path: str, condition: Condition) -> Iterator[tuple[str, References]]:
+    """What the condition at this JSON path mentions, each with its own path."""
+    match condition:
+        case All():
+            for position, part in enumerate(condition.all):
+                yield from placed(f"{path}.all[{position}]", part)
+        case AnyOf():
+            for position, part in enumerate(condition.any):
+                yield from placed(f"{path}.any[{position}]", part)
+        case Not():
+            yield from placed(f"{path}.not", condition.not_)
+        case TraitIs():
+            yield f"{path}.trait", References(traits=frozenset({condition.trait}))
+            yield from _operand(path, condition)
+        case Happened():
+            yield f"{path}.event", References(events=frozenset({condition.event}))
+            yield from placed_in_filter(f"{path}.where", condition.where)
+        case InSegment():
+            yield f"{path}.segment", References(segments=frozenset({condition.segment}))
+        case ValueIs():
+            if isinstance(condition.subject, Ref):
+                yield f"{path}.value.ref", References(refs=frozenset({condition.subject.ref}))
+            yield from _operand(path, condition)
+        case _:
+            assert_never(condition)
+
+
+def placed_in_filter(path: str, where: Filter | None) -> Iterator[tuple[str, References]]:
+    """As `placed`, of an event filter."""
     match where:
         case None:
-            return References()
+            return
         case WhereAll():
-            return _union(filter_references(part) for part in where.all)
+            for position, part in enumerate(where.all):
+                yield from placed_in_filter(f"{path}.all[{position}]", part)
         case WhereAny():
-            return _union(filter_references(part) for part in where.any)
+            for position, part in enumerate(where.any):
+                yield from placed_in_filter(f"{path}.any[{position}]", part)
         case WhereNot():
-            return filter_references(where.not_)
+            yield from placed_in_filter(f"{path}.not", where.not_)
         case PropertyIs():
-            return References(refs=_ref_of(where))
+            yield from _operand(path, where)
         case _:
             assert_never(where)
 
@@ -133,8 +150,9 @@ def _union(parts: Iterable[References]) -> References:
     return total
 
 
-def _ref_of(comparison: Comparison) -> frozenset[str]:
-    return frozenset({comparison.value.ref}) if isinstance(comparison.value, Ref) else frozenset()
+def _operand(path: str, comparison: Comparison) -> Iterator[tuple[str, References]]:
+    if isinstance(comparison.value, Ref):
+        yield f"{path}.{comparison.op}.ref", References(refs=frozenset({comparison.value.ref}))
 
 
 def _constant(comparison: Comparison, resolve: Resolve) -> dict[str, object]:

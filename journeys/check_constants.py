@@ -11,8 +11,8 @@ from journeys.refs import parse_ref
 def constant_problems(journey: Journey) -> Iterator[Problem]:
     """Every finding of this kind."""
     for path, condition in _conditions(journey):
-        for compared in _values(condition):
-            yield from _constant(path, compared)
+        for place, compared in _values(path, condition):
+            yield from _constant(f"{place}.value", compared)
 
 
 def _constant(path: str, compared: ValueIs) -> Iterator[Problem]:
@@ -50,17 +50,17 @@ def _conditions(journey: Journey) -> Iterator[tuple[str, Condition]]:
                 pass
 
 
-def _values(condition: Condition) -> Iterator[ValueIs]:
+def _values(path: str, condition: Condition) -> Iterator[tuple[str, ValueIs]]:
     match condition:
         case All():
-            for part in condition.all:
-                yield from _values(part)
+            for position, part in enumerate(condition.all):
+                yield from _values(f"{path}.all[{position}]", part)
         case AnyOf():
-            for part in condition.any:
-                yield from _values(part)
+            for position, part in enumerate(condition.any):
+                yield from _values(f"{path}.any[{position}]", part)
         case Not():
-            yield from _values(condition.not_)
+            yield from _values(f"{path}.not", condition.not_)
         case ValueIs():
-            yield condition
+            yield path, condition
         case _:
             return

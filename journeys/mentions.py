@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from conditions.model import Filter, Ref
-from conditions.references import References, filter_references, references
+from conditions.model import Condition, Filter, Ref
+from conditions.references import References, placed, placed_in_filter
 from journeys.model import (
     Branch,
     Call,
@@ -60,17 +60,17 @@ def mentions(journey: Journey) -> Iterator[Mention]:
         path = f"$.exit_when[{position}]"
         match rule:
             case OnEvent():
-                yield _event(path, rule.event, rule.where, "registered", None)
+                yield from _event(path, rule.event, rule.where, "registered", None)
             case OnSegmentEntered():
                 yield Mention(f"{path}.segment_entered", References(segments=frozenset({rule.segment_entered})), "registered")
             case OnSegmentLeft():
                 yield Mention(f"{path}.segment_left", References(segments=frozenset({rule.segment_left})), "registered")
             case OnCondition():
-                yield Mention(f"{path}.if", references(rule.if_), "registered")
+                yield from _asked(f"{path}.if", rule.if_, "registered")
             case _:
-                yield Mention(path, references(rule), "registered")
+                yield from _asked(path, rule, "registered")
     if journey.goal is not None:
-        yield _event("$.goal", journey.goal.event, journey.goal.where, "registered", None)
+        yield from _event("$.goal", journey.goal.event, journey.goal.where, "registered", None)
     for step_id, step in journey.index.steps.items():
         yield from _step(journey.index.places[step_id].path, step)
 
@@ -88,7 +88,7 @@ def written_traits(journey: Journey) -> Iterator[str]:
 def _entry(journey: Journey) -> Iterator[Mention]:
     match journey.entry:
         case EntryByEvent():
-            yield _event("$.entry", journey.entry.event, journey.entry.where, "entry", None)
+            yield from _event("$.entry", journey.entry.event, journey.entry.where, "entry", None)
         case EntryBySegment():
             yield Mention("$.entry.segment_entered", References(segments=frozenset({journey.entry.segment_entered})), "entry")
         case EntryBySchedule():
@@ -96,7 +96,7 @@ def _entry(journey: Journey) -> Iterator[Mention]:
         case _:
             pass
     if journey.entry.only_if is not None:
-        yield Mention("$.entry.only_if", references(journey.entry.only_if), "key")
+        yield from _asked("$.entry.only_if", journey.entry.only_if, "key")
     if journey.entry.key is not None:
         yield Mention("$.entry.key", References(refs=frozenset({journey.entry.key})), "key")
 
@@ -112,24 +112,24 @@ def _step(path: str, step: Step) -> Iterator[Mention]:
                 here = f"{path}.paths[{position}]"
                 match way:
                     case EventPath():
-                        yield _event(here, way.event, way.where, "step", step.id)
+                        yield from _event(here, way.event, way.where, "step", step.id)
                     case SegmentEnteredPath():
                         segments = frozenset({way.segment_entered})
                         yield Mention(f"{here}.segment_entered", References(segments=segments), "step", step.id)
                     case SegmentLeftPath():
                         yield Mention(f"{here}.segment_left", References(segments=frozenset({way.segment_left})), "step", step.id)
                     case ConditionPath():
-                        yield Mention(f"{here}.if", references(way.if_), "step", step.id)
+                        yield from _asked(f"{here}.if", way.if_, "step", step.id)
                     case _:
                         pass
             if step.timeout is not None:
                 yield from _until(f"{path}.timeout.until", step.timeout.until, step.id)
         case Branch():
             for position, choice in enumerate(step.paths):
-                yield Mention(f"{path}.paths[{position}].if", references(choice.if_), "step", step.id)
+                yield from _asked(f"{path}.paths[{position}].if", choice.if_, "step", step.id)
         case Repeat():
             if step.until is not None:
-                yield Mention(f"{path}.until", references(step.until), "step", step.id)
+                yield from _asked(f"{path}.until", step.until, "step", step.id)
         case UpdateProfile():
             yield from _values(f"{path}.set", step.set, step.id)
         case EmitEvent():
@@ -168,5 +168,12 @@ def _until(path: str, until: Until | None, step: str) -> Iterator[Mention]:
         yield Mention(f"{path}.ref", References(refs=frozenset({until.ref})), "step", step)
 
 
-def _event(path: str, event: str, where: Filter | None, scope: Scope, step: str | None) -> Mention:
-    return Mention(path, References(events=frozenset({event})) | filter_references(where), scope, step)
+def _event(path: str, event: str, where: Filter | None, scope: Scope, step: str | None) -> Iterator[Mention]:
+    yield Mention(f"{path}.event", References(events=frozenset({event})), scope, step)
+    for place, names in placed_in_filter(f"{path}.where", where):
+        yield Mention(place, names, scope, step)
+
+
+def _asked(path: str, condition: Condition, scope: Scope, step: str | None = None) -> Iterator[Mention]:
+    for place, names in placed(path, condition):
+        yield Mention(place, names, scope, step)

@@ -250,6 +250,6 @@ def test_a_name_that_is_nearly_one_of_the_people_beside_the_journeys_is_a_warnin
     (shop.path / "people.jsonl").write_text(json.dumps(people))
     (shop.path / "others.jsonl").write_text("no people")
     assert [(each["path"], each["remedy"], each["severity"]) for each in found(shop)] == [
-        ("$.exit_when[0]", "did you mean 'Account Closed'?", "warning"),
-        ("$.exit_when[1]", "did you mean 'first_name'?", "warning"),
+        ("$.exit_when[0].event", "did you mean 'Account Closed'?", "warning"),
+        ("$.exit_when[1].trait", "did you mean 'first_name'?", "warning"),
     ]

@@ -115,13 +115,13 @@ ERROR, WARNING = "error", "warning"
         (small(update({"ref": "entry.properties.x"}), **SEGMENT_ENTRY), '$.steps[0].set["x"]', "brings no event", ERROR),
         (
             small(exit_when=[{"event": "E", "where": {"property": "p", "eq": {"ref": "event.properties.p"}}}]),
-            "$.exit_when[0]",
+            "$.exit_when[0].where.eq.ref",
             "fixed on entry",
             ERROR,
         ),
         (
             small(entry={"event": "E", "where": {"property": "p", "eq": {"ref": "profile.traits.p"}}}),
-            "$.entry",
+            "$.entry.where.eq.ref",
             "not known yet",
             ERROR,
         ),
@@ -164,7 +164,7 @@ def test_names_are_checked_against_the_catalog() -> None:
     assert [(problem.path, problem.remedy) for problem in check(parse_journey(journey), catalog)] == [
         ("$.entry.segment_entered", "did you mean 'vips'?"),
         ("$.steps[0].template", "did you mean 'helo'?"),
-        ("$.steps[1].paths[0].if", "did you mean 'vips'?"),
+        ("$.steps[1].paths[0].if.segment", "did you mean 'vips'?"),
         ("$.steps[2].journey", "none is known"),
     ]
     assert check(parse_journey(journey), Catalog()) == ()

@@ -93,17 +93,17 @@ FINDINGS = [
     # constants
     (
         small(branch("b", {"value": "entry.properties.plan", "eq": "pro"})),
-        "$.steps[0].paths[0].if",
+        "$.steps[0].paths[0].if.value",
         'write {"value": {"ref": "entry.properties.plan"}',
         ERROR,
     ),
     (
         small(branch("b", {"not": {"value": {"ref": "entry.properties.plan", "x": 1}, "eq": "pro"}})),
-        "$.steps[0].paths[0].if",
+        "$.steps[0].paths[0].if.not.value",
         "no other key beside 'ref': here is 'x'",
         ERROR,
     ),
-    (small(repeat({"all": [{"value": 3, "eq": 3}, VIP]})), "$.steps[0].until", "always the same", WARNING),
+    (small(repeat({"all": [{"value": 3, "eq": 3}, VIP]})), "$.steps[0].until.all[0].value", "always the same", WARNING),
     # schedules
     (
         small(entry={"schedule": {"rrule": "FREQ=DAILY;COUNT=12", "starts": "2026-01-01"}, "segment": "vip", "reentry": "never"}),
@@ -161,7 +161,7 @@ FINDINGS = [
     (small(call("c", body=ref("results.c.status"))), "$.steps[0].body", "does not come before", ERROR),
     (
         small(call("c"), exit_when=[{**EVENT, "where": {"property": "x", "eq": ref("results.c.status")}}]),
-        "$.exit_when[0]",
+        "$.exit_when[0].where.eq.ref",
         "fixed on entry",
         ERROR,
     ),

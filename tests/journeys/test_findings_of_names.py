@@ -85,8 +85,8 @@ def test_traits_and_events_that_nobody_has_seen_are_worth_a_warning_with_the_nea
     )
     found = [(p.path, p.remedy, p.severity) for p in check(parse_journey(data), catalog) if "has been seen" in p.message]
     assert found == [
-        ("$.steps[2].paths[0].if", "did you mean 'dog.birthdate'?", WARNING),
-        ("$.steps[3].paths[0]", "did you mean 'Order Completed'?", WARNING),
+        ("$.steps[2].paths[0].if.trait", "did you mean 'dog.birthdate'?", WARNING),
+        ("$.steps[3].paths[0].event", "did you mean 'Order Completed'?", WARNING),
         ("$.steps[4].until.ref", "did you mean 'runs_out'?", WARNING),
         ("$.steps[5].until.ref", "did you mean 'tier'?", WARNING),
     ]
@@ -199,3 +199,14 @@ def test_what_woke_the_journey_has_properties_only_where_an_event_or_a_message_c
 def test_secrets_in_plain_text_are_found_wherever_a_call_holds_them(more: dict[str, object], places: list[str]) -> None:
     found = check(parse_journey(small(call("c", **more))))
     assert sorted(problem.path for problem in found if "secret" in problem.message) == [f"$.steps[0]{place}" for place in places]
+
+
+def test_a_name_deep_inside_a_condition_or_filter_is_told_with_its_own_place() -> None:
+    where = {"any": [{"property": "x", "eq": 1}, {"not": {"property": "y", "gte": ref("entry.properties.y")}}]}
+    deep = {"all": [VIP, {"any": [{"not": {"segment": "vipp"}}, {"event": "Order", "where": where}]}]}
+    data = small(branch("b", deep), entry={"segment_entered": "vip"})
+    catalog = Catalog(segments=frozenset({"vip"}))
+    assert [(problem.path, problem.severity) for problem in check(parse_journey(data), catalog)] == [
+        ("$.steps[0].paths[0].if.all[1].any[0].not.segment", ERROR),
+        ("$.steps[0].paths[0].if.all[1].any[1].where.any[1].not.gte.ref", ERROR),
+    ]

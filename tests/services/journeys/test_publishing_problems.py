@@ -62,8 +62,8 @@ async def test_names_that_nobody_has_sent_are_told_and_hold_up_no_publishing(ser
     service.neighbours.names = NamesSeen(events=("Signup", "Account Closed"), traits=("tier",))
     assert await warned("first") == {
         **computed,
-        "$.exit_when[0]": "did you mean 'Account Closed'?",
-        "$.exit_when[1]": "did you mean 'tier'?",
+        "$.exit_when[0].event": "did you mean 'Account Closed'?",
+        "$.exit_when[1].trait": "did you mean 'tier'?",
     }
     service.neighbours.down.add("profiles")
     assert await warned("second") == computed
