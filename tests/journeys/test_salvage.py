@@ -152,7 +152,10 @@ def test_every_finding_about_the_rest_is_one_about_the_repaired_definition(data:
             case "type":
                 step["type"] = "unknown"
             case _:
-                step.pop(next((name for name in step if name not in {"id", "type"}), ""), None)
+                name = next((name for name in step if name not in {"id", "type"}), "")
+                field = step.pop(name, None)
+                if any(steps_of(field)):  # steps that are gone are missed with good reason: these are only lost
+                    step[f"{name}x"] = field
     journey, problems = check_definition(broken)
     if journey is not None:  # what was left out has a default
         return
