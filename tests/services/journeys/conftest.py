@@ -33,6 +33,7 @@ from services.journeys.waits.first_look import FirstLook
 from services.journeys.waits.looking import Looker
 from services.journeys.waits.looking_back import CriteriaLookBack
 from tests.services.journeys.neighbours import Neighbours
+from tests.services.journeys.town import Town, town_of
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -209,3 +210,9 @@ async def service(migrated_database: Callable[[str], str]) -> AsyncIterator[Serv
     enroller = Enroller(database=database, versions=versions, world=world, asker=asker, clock=clock, deliver=told.extend)
     yield Service(database, neighbours, clock, versions, steps, enroller, lifecycle, told)
     await database.close()
+
+
+@pytest.fixture
+async def town(migrated_database: Callable[[str], str]) -> AsyncIterator[Town]:
+    async with town_of(migrated_database) as town:
+        yield town
