@@ -94,12 +94,18 @@ class ConsentEntries(Wire):
 
 
 class EventFilter(Wire):
-    """Events of one profile with any of these names, since an instant (inclusive, by event time); the first `most`, or all."""
+    """Events of one profile with any of these names, since an instant (inclusive, by event time); the first `most`, or all.
+
+    `after` is the id of an event and `seen` a cursor of the feed: of what happened up to that event, only what came later than
+    that is asked for, such as an event whose own clock is behind.
+    """
 
     profile_id: UUID
     names: tuple[str, ...]
     since: datetime
     most: int | None = Field(None, ge=1)
+    after: str | None = None
+    seen: str | None = None
 
 
 class EventSearch(Wire):
@@ -121,6 +127,14 @@ class TrackedEvent(Wire):
     depth: int = 0
 
 
+class FoundEvent(TrackedEvent):
+    """An event as a search finds it. Up to `cursor` the feed brings it; before `seen` no event came that was not there yet when
+    it was searched for. Both are null of events from before they were kept."""
+
+    cursor: str | None = None
+    seen: str | None = None
+
+
 class EmittedEvent(Wire):
     """An event that a journey tells about a person, as if a client had tracked it. Deduplicated on `message_id`."""
 
@@ -139,9 +153,9 @@ class EmittedEvents(Wire):
 
 
 class EventsFound(Wire):
-    """One list per filter, in its order; each list in order of event time."""
+    """One list per filter, in its order; each list in order of event time, and what happened at the same time as it came."""
 
-    events: tuple[tuple[TrackedEvent, ...], ...]
+    events: tuple[tuple[FoundEvent, ...], ...]
 
 
 class PersonWithPast(Wire):

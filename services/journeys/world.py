@@ -29,13 +29,13 @@ from contracts.profiles import (
     EventFilter,
     EventSearch,
     EventsFound,
+    FoundEvent,
     NamesSeen,
     Profile,
     ProfileLookup,
     ProfilesFound,
     ProfileUpdate,
     ProfileUpdates,
-    TrackedEvent,
 )
 from contracts.segments import (
     Computed,
@@ -76,7 +76,7 @@ class World:
         self.memberships: Coalescer[MembershipFilter, MembershipsOfPerson] = Coalescer(self._search_memberships, most=_BATCH)
         self.update: Coalescer[ProfileUpdate, None] = Coalescer(self._update, most=_BATCH)
         self.emit: Coalescer[EmittedEvent, None] = Coalescer(self._emit, most=_BATCH)
-        self.events: Coalescer[EventFilter, tuple[TrackedEvent, ...]] = Coalescer(self._search, most=_BATCH)
+        self.events: Coalescer[EventFilter, tuple[FoundEvent, ...]] = Coalescer(self._search, most=_BATCH)
         self.evaluate: Coalescer[EvaluateItem, EvaluatedItem] = Coalescer(self._evaluate, most=_BATCH)
         self.send: Coalescer[SendRequest, SendResult] = Coalescer(self._send, most=100)
         self.receipts: Coalescer[ReceiptFilter, tuple[Receipt, ...]] = Coalescer(self._receipts, most=_BATCH)
@@ -153,7 +153,7 @@ class World:
         await self._profiles.post("/v1/events/emit", EmittedEvents(events=tuple(events)), Accepted)
         return [None] * len(events)
 
-    async def _search(self, filters: Sequence[EventFilter]) -> tuple[tuple[TrackedEvent, ...], ...]:
+    async def _search(self, filters: Sequence[EventFilter]) -> tuple[tuple[FoundEvent, ...], ...]:
         return (await self._profiles.post("/v1/events/search", EventSearch(filters=tuple(filters)), EventsFound)).events
 
     async def _search_memberships(self, filters: Sequence[MembershipFilter]) -> tuple[MembershipsOfPerson, ...]:

@@ -10,9 +10,10 @@ import orjson
 from sqlalchemy import Row, text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from contracts.profiles import Consent, EventFilter, Profile, TrackedEvent
+from contracts.profiles import Consent, EventFilter, FoundEvent, Profile, TrackedEvent
 from infra.db import Database
 from infra.errors import BadInput, Flaw, NotFound
+from infra.feed.cursor import Cursor
 from services.profiles.answers import ConsentLedger, ConsentRecord, Counts, EventPage
 
 _SURVIVOR = "coalesce((SELECT m.survivor FROM profile_merge m WHERE m.merged = {id}), {id})"
@@ -36,11 +37,16 @@ _EVENTS = text(
     "AND (timestamp, position) < (CAST(:at AS timestamptz), :position) ORDER BY timestamp DESC, position DESC LIMIT :limit"
 )
 _SEARCH = text(
-    "SELECT f.number, e.id, e.name, e.properties, e.timestamp, e.depth "
+    "SELECT f.number, e.id, e.name, e.properties, e.timestamp, e.depth, CAST(CAST(e.xid AS text) AS bigint) AS came, "
+    "(SELECT max(o.position) FROM outbox o WHERE o.xid = e.xid) AS last, "
+    "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint) AS seen, (SELECT epoch FROM feed_epoch) AS epoch "
     "FROM json_to_recordset(CAST(:filters AS json)) "
-    "AS f(number int, profile_id uuid, names text[], since timestamptz, most int) "
+    "AS f(number int, profile_id uuid, names text[], since timestamptz, most int, after text, epoch text, seen xid8) "
+    "LEFT JOIN event a ON a.id = f.after AND f.epoch = (SELECT epoch FROM feed_epoch) "
     f"JOIN LATERAL (SELECT * FROM event WHERE profile_id = {_SURVIVOR.format(id='f.profile_id')} "
-    "AND timestamp >= f.since AND name = ANY(f.names) ORDER BY timestamp, position LIMIT f.most) e ON true "
+    "AND timestamp >= f.since AND name = ANY(f.names) "
+    "AND (a.id IS NULL OR (timestamp, position) > (a.timestamp, a.position) OR xid >= f.seen) "
+    "ORDER BY timestamp, position LIMIT f.most) e ON true "
     "ORDER BY f.number, e.timestamp, e.position"
 )
 _LEDGER = text(
@@ -87,16 +93,13 @@ class Queries:
         last = f"{rows[-1].timestamp.isoformat()}~{rows[-1].position}" if len(rows) == limit else None
         return EventPage(events=tuple(_event(row) for row in rows), before=last)
 
-    async def search(self, filters: Sequence[EventFilter]) -> tuple[tuple[TrackedEvent, ...], ...]:
-        """One list per filter, each in order of event time."""
-        rows = [
-            {"number": number, "profile_id": one.profile_id, "names": one.names, "since": one.since, "most": one.most}
-            for number, one in enumerate(filters)
-        ]
-        found: list[list[TrackedEvent]] = [[] for _ in filters]
+    async def search(self, filters: Sequence[EventFilter]) -> tuple[tuple[FoundEvent, ...], ...]:
+        """One list per filter, each in order of event time. Raises `BadInput` for a `seen` that is no cursor."""
+        rows = [_asked(number, one) for number, one in enumerate(filters)]
+        found: list[list[FoundEvent]] = [[] for _ in filters]
         async with self._database.read() as session:
             for row in await session.execute(_SEARCH, {"filters": orjson.dumps(rows).decode()}):
-                found[row.number].append(_event(row))
+                found[row.number].append(_found(row))
         return tuple(tuple(events) for events in found)
 
     async def consents(self, profile_id: UUID) -> ConsentLedger:
@@ -137,6 +140,24 @@ def _profile(row: Row[tuple[object, ...]]) -> Profile:
 
 def _event(row: Row[tuple[object, ...]]) -> TrackedEvent:
     return TrackedEvent(id=row.id, name=row.name, properties=row.properties, timestamp=row.timestamp, depth=row.depth or 0)
+
+
+def _asked(number: int, one: EventFilter) -> dict[str, object]:
+    """A row of the search. What was seen of a feed that was restored since says nothing: then all is asked for."""
+    row: dict[str, object] = {"number": number, **one.model_dump(include={"profile_id", "names", "since", "most"})}
+    if one.after is not None and one.seen is not None:
+        seen = Cursor.parse(one.seen)
+        row |= {"after": one.after, "epoch": seen.epoch, "seen": str(seen.transaction)}
+    return row
+
+
+def _found(row: Row[tuple[object, ...]]) -> FoundEvent:
+    known = row.epoch is not None and row.came is not None
+    return FoundEvent(
+        **_event(row).model_dump(),
+        cursor=str(Cursor(row.epoch, row.came, row.last)) if known and row.last is not None else None,
+        seen=str(Cursor(row.epoch, row.seen, 0)) if known else None,
+    )
 
 
 def _parsed(before: str) -> tuple[datetime, int]:

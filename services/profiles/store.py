@@ -64,7 +64,8 @@ _MERGE: Sequence[TextClause] = (
     ),
     text(f"UPDATE profile_merge m SET survivor = r.survivor {_MERGES} WHERE m.survivor = r.merged"),
     text(f"UPDATE identity i SET profile_id = r.survivor {_MERGES} WHERE i.profile_id = r.merged"),
-    text(f"UPDATE event e SET profile_id = r.survivor {_MERGES} WHERE e.profile_id = r.merged"),
+    # To whoever looks back, they come now.
+    text(f"UPDATE event e SET profile_id = r.survivor, xid = pg_current_xact_id() {_MERGES} WHERE e.profile_id = r.merged"),
     text(f"UPDATE consent c SET profile_id = r.survivor {_MERGES} WHERE c.profile_id = r.merged"),
     text("DELETE FROM profile p USING json_to_recordset(CAST(:rows AS json)) AS r(merged uuid) WHERE p.id = r.merged"),
 )

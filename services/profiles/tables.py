@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-from infra.feed.outbox import feed_tables
+from infra.feed.outbox import Xid8, feed_tables
 
 
 class Base(SQLModel, registry=registry()):
@@ -48,7 +48,8 @@ class EventRow(Base, table=True):
     What people did has a `name`. Calls that only change a profile (identify, alias, update) are kept beside them
     without one, with what they said as `properties`: that makes every id unique and every trait explainable.
     `position` orders what happened at the same instant. No foreign key: checking it would cost a look-up per event.
-    `depth`: how many journeys' steps led to it; null for none.
+    `depth`: how many journeys' steps led to it; null for none. `xid` is the transaction that gave it to this person, as in the
+    feed; null where that was before there was this column.
     """
 
     __tablename__ = "event"
@@ -63,6 +64,7 @@ class EventRow(Base, table=True):
     timestamp: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     received_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     depth: int | None = Field(default=None, sa_column=Column(Integer))
+    xid: int | None = Field(default=None, sa_column=Column(Xid8, server_default=text("pg_current_xact_id()")))
 
 
 class ConsentRow(Base, table=True):

@@ -1,6 +1,6 @@
 """One enrolment whose waits a thousand events end, each a full step: none is lost, none counts twice.
 
-Each look back reads again what came within the last minutes, so that the time grows with the square of the burst.
+Each look back reads only what came since the one before, so that the time grows as the burst does.
 """
 
 import asyncio

@@ -45,7 +45,11 @@ class ListenerRow(Base, table=True):
 
 
 class MatchRow(Base, table=True):
-    """The event or receipt that met a listener, with its body: what `event` refers to from then on."""
+    """The event or receipt that met a listener, with its body: what `event` refers to from then on.
+
+    `position` is where the profiles feed brings an event. Every event that came before `seen`, a cursor of that feed too, was
+    held against the listener before this one met it.
+    """
 
     __tablename__ = "match"
     __table_args__ = (
@@ -61,6 +65,7 @@ class MatchRow(Base, table=True):
     path: str
     body: dict[str, Any] = Field(sa_type=JSONB)
     position: str | None = None
+    seen: str | None = None
     at: datetime = instant()
 
 

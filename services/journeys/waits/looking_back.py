@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from services.journeys.outgoing import Outgoing
 from services.journeys.steps.facts import bare_fact, event_fact, receipt_fact
 from services.journeys.waits.listeners import Listener, Source, reached
 from services.journeys.waits.matching import Fact, Matcher, record
+from services.journeys.waits.rounds import Round
 from services.journeys.world import World
 
 # The first page is small: what ends a wait is mostly among the next few events, and somebody may have thousands.
@@ -43,37 +45,53 @@ class WaitLookBack:
         self._world = world
 
     async def __call__(
-        self, listeners: Sequence[Listener], taken: Taken, visits: Mapping[str, int]
+        self, listeners: Sequence[Listener], taken: Taken, visits: Mapping[str, int], before: Round | None = None
     ) -> tuple[Listener, Fact] | None:
         """The earliest fact that meets one of these listeners of one wait; the first path wins a tie.
 
-        `taken` says which of these events it may not take again, `visits` which message of each step it waits for. Events
-        are looked through a page at a time: somebody may have had thousands.
+        `taken` says which of these events it may not take again, `visits` which message of each step it waits for, `before`
+        how its visit before ended. Events are looked through a page at a time: somebody may have had thousands.
         """
         pool = _meeting(listeners, [*await self._receipts(listeners, visits), *await memberships(self._world, listeners)])
-        since, most = listeners[0].since, FIRST_PAGE
+        since, most, seen = listeners[0].since, FIRST_PAGE, None
         while True:
-            page = await self._events(listeners, since, most)
+            page = await self._events(listeners, since, most, before)
+            seen = seen or (page[0].seen if page else None)  # what came since the first page may lie before the next
             pool += _meeting(listeners, page)
             whole = len(page) < most
-            pool.sort(key=lambda met: (met[1].at, met[1].id))
+            pool.sort(key=lambda met: met[1].at)  # what happened at the same time stays as it came
             known = [met for met in pool if whole or met[1].at <= page[-1].at]
             if known:
                 gone = await taken(listeners[0], [fact.id for _, fact in known])
                 if left := next((met for met in known if met[1].id not in gone), None):
-                    return left
+                    return left[0], replace(left[1], seen=seen if left[1].source == "event" else None)
             if whole:
                 return None
             pool = pool[len(known) :]
             since, most = page[-1].at, min(most * 4, PAGE) if page[-1].at > since else most * 4
 
-    async def _events(self, listeners: Sequence[Listener], since: datetime, most: int) -> list[Fact]:
+    async def _events(self, listeners: Sequence[Listener], since: datetime, most: int, before: Round | None) -> list[Fact]:
         names = tuple(dict.fromkeys(each.name for each in listeners if each.source == "event"))
         if not names:
             return []
         first = listeners[0]
-        found = await self._world.events(EventFilter(profile_id=first.profile_id, names=names, since=since, most=most))
-        return [Fact(event.id, first.profile_id, "event", event.name, event_fact(event), event.timestamp) for event in found]
+        asked = EventFilter(profile_id=first.profile_id, names=names, since=since, most=most)
+        if before is not None:
+            asked = asked.model_copy(update={"after": before.event_id, "seen": before.seen})
+        found = await self._world.events(asked)
+        return [
+            Fact(
+                event.id,
+                first.profile_id,
+                "event",
+                event.name,
+                event_fact(event),
+                event.timestamp,
+                position=event.cursor,
+                seen=event.seen,
+            )
+            for event in found
+        ]
 
     async def _receipts(self, listeners: Sequence[Listener], visits: Mapping[str, int]) -> list[Fact]:
         first = listeners[0]

@@ -23,7 +23,10 @@ from services.journeys.waits.listeners import Listener, Source, waiting_for
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Something that happened to a person. `body` is what references see; `position` is where the profiles feed stood."""
+    """Something that happened to a person. `body` is what references see; `position` is where the profiles feed stood.
+
+    `seen` is up to where (a cursor of that feed) all events were looked at with it, where that is not `position`.
+    """
 
     id: str
     profile_id: UUID
@@ -32,6 +35,7 @@ class Fact:
     body: dict[str, Any]
     at: datetime
     position: str | None = None
+    seen: str | None = None
 
     @property
     def trigger(self) -> tuple[UUID, Source, str]:
@@ -171,11 +175,12 @@ async def _store(session: AsyncSession, met: Sequence[Met]) -> list[Met]:
     """Inserts the match rows; waits that something else has met are left out."""
     rows = await session.execute(
         text(
-            "INSERT INTO match (enrolment_id, event_id, kind, step, visit, path, body, position, at) "
+            "INSERT INTO match (enrolment_id, event_id, kind, step, visit, path, body, position, seen, at) "
             "SELECT * FROM unnest(CAST(:enrolments AS uuid[]), CAST(:events AS text[]), CAST(:kinds AS text[]), "
             "CAST(:steps AS text[]), "
             "CAST(:visits AS int[]), CAST(:paths AS text[]), CAST(:bodies AS jsonb[]), CAST(:positions AS text[]), "
-            "CAST(:ats AS timestamptz[])) ON CONFLICT DO NOTHING RETURNING enrolment_id, event_id, kind, step, visit"
+            "CAST(:seens AS text[]), CAST(:ats AS timestamptz[])) ON CONFLICT DO NOTHING "
+            "RETURNING enrolment_id, event_id, kind, step, visit"
         ),
         {
             "enrolments": [each.listener.enrolment_id for each in met],
@@ -186,6 +191,7 @@ async def _store(session: AsyncSession, met: Sequence[Met]) -> list[Met]:
             "paths": [each.listener.path for each in met],
             "bodies": [orjson.dumps(each.fact.body).decode() for each in met],
             "positions": [each.fact.position for each in met],
+            "seens": [each.fact.seen or each.fact.position for each in met],
             "ats": [each.fact.at for each in met],
         },
     )

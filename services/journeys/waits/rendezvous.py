@@ -25,19 +25,24 @@ from services.journeys.waits.listeners import Kind, Listener, waits_of
 from services.journeys.waits.looking_back import Taken, WaitLookBack
 from services.journeys.waits.matching import Fact, Met, record, taken_events
 from services.journeys.waits.readiness import Key
+from services.journeys.waits.rounds import Round, rounds_before
 from services.journeys.waits.watches import Watch
 from services.journeys.world import World
 
 
 @dataclass(frozen=True, slots=True)
 class OpenWait:
-    """A wait that nothing has met yet. `since` is the step's, `ranks` its paths in order of precedence."""
+    """A wait that nothing has met yet. `since` is the step's, `ranks` its paths in order of precedence.
+
+    `before` is how its visit before ended, where that bears on what counts.
+    """
 
     key: Key
     since: Literal["entry", "step"]
     ranks: Mapping[str, int]
     listeners: Sequence[Listener] = ()
     watches: Sequence[Watch] = ()
+    before: Round | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,7 @@ class Rendezvous:
     async def open_waits(self, session: AsyncSession, steps: Mapping[Key, WaitFor]) -> list[OpenWait]:
         """These waits with what is registered for them; one for which nothing is left out."""
         listeners = {(each[0].enrolment_id, each[0].step, each[0].visit): each for each in await waits_of(session, list(steps))}
+        before = await rounds_before(session, [key for key, step in steps.items() if step.since == "step"])
         asking = [key for key, step in steps.items() if any(isinstance(path, ConditionPath) for path in step.paths)]
         conditions = await watches.of_waits(session, asking) if asking else {}
         return [
@@ -84,6 +90,7 @@ class Rendezvous:
                 {path.id: rank for rank, path in enumerate(step.paths)},
                 listeners.get(key, ()),
                 conditions.get(key, ()),
+                before.get(key),
             )
             for key, step in steps.items()
             if key in listeners or key in conditions
@@ -102,7 +109,9 @@ class Rendezvous:
     async def look(self, wait: OpenWait, position: str | None, at: datetime) -> Looked:
         """The path that is taken: of what happened the earliest, of that and the conditions that hold now the first in order."""
         asked = await asyncio.gather(*(self.ask(watch, position) for watch in wait.watches))
-        back = await self._look_back(wait.listeners, self._taken(wait), await self._visits(wait)) if wait.listeners else None
+        back = None
+        if wait.listeners:
+            back = await self._look_back(wait.listeners, self._taken(wait), await self._visits(wait), wait.before)
         candidates = [Met(*back)] if back is not None else []
         candidates += [met_by(watch, answer, at) for watch, answer in zip(wait.watches, asked, strict=True) if answer.matches]
         answers = [Answer(watch, self.again(answer.next_change)) for watch, answer in zip(wait.watches, asked, strict=True)]

@@ -25,8 +25,10 @@ from contracts.profiles import (
     Accepted,
     EmittedEvent,
     EmittedEvents,
+    EventFilter,
     EventSearch,
     EventsFound,
+    FoundEvent,
     NamesSeen,
     Profile,
     ProfileLookup,
@@ -192,15 +194,24 @@ class Neighbours:
     async def _find_events(self, body: EventSearch) -> EventsFound:
         if "profiles" in self.down:
             raise HTTPException(503, "down")
-        found = [
-            tuple(each for each in self.events[one.profile_id] if each.name in one.names and each.timestamp >= one.since)[
-                : one.most
-            ]
-            for one in body.filters
-        ]
+        found = [tuple(self._events(one)[: one.most]) for one in body.filters]
         while self.meanwhile:
             await self.meanwhile.pop()()
         return EventsFound(events=tuple(found))
+
+    def _events(self, asked: EventFilter) -> list[FoundEvent]:
+        """In order of time, then of coming: each came in a transaction of its own."""
+        known = self.events[asked.profile_id]
+        came = {event.id: number for number, event in enumerate(known, 1)}
+        order = {event.id: (event.timestamp, number) for number, event in enumerate(known, 1)}
+        after, seen = order.get(asked.after or ""), int((asked.seen or "x.0.0").split(".")[1])
+        return [
+            FoundEvent(**each.model_dump(), cursor=f"x.{came[each.id]}.1", seen=f"x.{len(known) + 1}.0")
+            for each in sorted(known, key=lambda event: order[event.id])
+            if each.name in asked.names
+            and each.timestamp >= asked.since
+            and (asked.seen is None or after is None or order[each.id] > after or came[each.id] >= seen)
+        ]
 
     async def _computed_traits(self) -> dict[str, object]:
         return {"computed_traits": [{"key": key} for key in self.computed]}

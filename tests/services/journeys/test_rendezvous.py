@@ -7,10 +7,10 @@ from uuid import UUID
 
 import pytest
 
-from contracts.profiles import EVENT_TRACKED
+from contracts.profiles import EVENT_TRACKED, EventFilter
 from journeys.outcome import Done, Match, Waiting
 from services.journeys.event_ids import told_as
-from tests.services.journeys.conftest import Service
+from tests.services.journeys.conftest import NOW, Service
 
 
 async def test_an_event_before_the_registration_is_found_by_looking_back(service: Service) -> None:
@@ -236,3 +236,19 @@ async def test_two_waits_in_a_row_do_not_share_one_event(service: Service) -> No
     outcome = await service.perform(enrolment_id, "two")
     assert isinstance(outcome, Waiting)
     assert outcome.matched is None
+
+
+async def test_a_condition_behind_a_wait_is_asked_as_of_the_event_that_was_found_looking_back(service: Service) -> None:
+    """Profiles know it before segments do: an answer from before it would choose the path of somebody who has not ordered."""
+    ordered = {"id": "ordered", "if": {"event": "Attended"}, "steps": []}
+    wait = {"id": "w", "type": "wait_for", "paths": [{"id": "p", "event": "Attended"}]}
+    await service.publish(steps=[wait, {"id": "b", "type": "branch", "paths": [ordered]}])
+    profile_id, enrolment_id = await service.enter()
+    service.neighbours.track(profile_id, service.event("Attended"))
+    outcome = await service.perform(enrolment_id, "w")
+    assert isinstance(outcome, Waiting)
+    assert outcome.matched is not None
+    await service.perform(enrolment_id, "b", event_id=outcome.matched.event_id)
+    attended = EventFilter(profile_id=profile_id, names=("Attended",), since=NOW)
+    (found,) = await service.neighbours.world().events(attended)
+    assert [item.position for item in service.neighbours.asked] == [found.cursor]

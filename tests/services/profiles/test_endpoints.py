@@ -77,7 +77,8 @@ async def test_search_answers_a_list_per_filter_in_order_of_event_time(shop: Sho
     ]
     found = (await shop.post("/v1/events/search", {"filters": filters}))["events"]
     assert [[event["id"] for event in events] for events in found] == [["a1X", "a2X"], [], ["b1X", "b1Y", "b2X", "b2Y"], []]
-    assert found[0][0] == {"id": "a1X", "name": "X", "properties": {}, "timestamp": "2026-01-02T00:00:00Z", "depth": 0}
+    told = {"id": "a1X", "name": "X", "properties": {}, "timestamp": "2026-01-02T00:00:00Z", "depth": 0}
+    assert found[0][0].items() >= told.items()
 
 
 async def test_events_come_in_pages_newest_first_and_none_is_skipped_at_equal_times(shop: Shop) -> None:
@@ -248,7 +249,9 @@ async def test_an_emitted_event_is_taken_in_as_a_tracked_one_and_once(shop: Shop
     told = {"id": "e1:step:1", "name": "Score Known", "properties": {"score": 7}, "timestamp": "2026-03-01T12:00:00Z", "depth": 3}
     assert item.data == told | {"timestamp": "2026-03-01T12:00:00+00:00"}
     filters = [{"profile_id": str(person.id), "names": ["Score Known"], "since": "2026-01-01T00:00:00Z"}]
-    assert (await shop.post("/v1/events/search", {"filters": filters}))["events"] == [[told]]
+    ((found,),) = (await shop.post("/v1/events/search", {"filters": filters}))["events"]
+    assert found.items() >= told.items()
+    assert found["cursor"] == item.cursor
     assert await shop.events(person) == ["Score Known"]
 
 
