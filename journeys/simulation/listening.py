@@ -65,6 +65,10 @@ class Listener:
             case _:
                 return True
 
+    def takes(self, fact: Fact) -> str:
+        """What it takes by a fact that meets it: an outcome that tells of a lower one as well may be taken as each of them."""
+        return f"{fact.id}:{self.status}" if self.source == "receipt" and self.status != fact.event else fact.id
+
     def stands(self, traits: Mapping[str, JsonValue], segments: Collection[str], since: Moment, enrolment: str) -> bool:
         """Whether it is met by what is so since somebody entered (a condition is asked)."""
         if self.source == "profile":

@@ -83,7 +83,7 @@ class Lives:
             return
         if pending.kind == "wait_for" and not run.stale(fact):
             for listener in pending.listeners:
-                if listener.met_by(fact, run.id) and fact.id not in run.taken:
+                if listener.met_by(fact, run.id) and listener.takes(fact) not in run.taken:
                     self._take(being, run, listener, fact)
                     return
                 if listener.concerned(fact) and self._ask(being, run, listener, exits=False):

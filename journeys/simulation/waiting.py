@@ -61,7 +61,7 @@ class Waits:
 
     def met(self, run: Enrolment, listener: Listener, fact: Fact, step: str, visit: int, now: datetime) -> None:
         """A path of a wait is taken."""
-        run.taken.setdefault(fact.id, set()).add(step)
+        run.taken.setdefault(listener.takes(fact), set()).add(step)
         run.events[fact.id] = told = fact.body
         self._teller.line(run, now, "wait met", step, visit, {"path": listener.path}, told)
 
@@ -97,9 +97,8 @@ class Waits:
             (
                 (listener, fact)
                 for fact in sorted(facts.values(), key=lambda each: each.when)
-                if fact.id not in taken
                 for listener in listeners
-                if listener.met_by(fact, run.id)
+                if listener.met_by(fact, run.id) and listener.takes(fact) not in taken
             ),
             None,
         )

@@ -108,7 +108,7 @@ class WaitLookBack:
 
 
 def _meeting(listeners: Sequence[Listener], facts: Sequence[Fact]) -> list[tuple[Listener, Fact]]:
-    """Each fact with the first listener that it meets."""
+    """Each fact with the first listener that it meets; an outcome with all of them, since it is taken as each for itself."""
     met: list[tuple[Listener, Fact]] = []
     for fact in facts:
         for listener in listeners:
@@ -118,8 +118,9 @@ def _meeting(listeners: Sequence[Listener], facts: Sequence[Fact]) -> list[tuple
                 and (fact.at >= listener.since or listener.source == "receipt")
                 and listener.met_by(fact.body, fact.at)
             ):
-                met.append((listener, fact))
-                break
+                met.append((listener, fact.as_met(listener)))
+                if fact.source != "receipt":
+                    break
     return met
 
 

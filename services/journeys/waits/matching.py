@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -41,6 +41,14 @@ class Fact:
     def trigger(self) -> tuple[UUID, Source, str]:
         return (self.profile_id, self.source, self.name)
 
+    def as_met(self, listener: Listener) -> Fact:
+        """Under the id that a listener takes it by: an outcome that tells of a lower one as well may be taken as each of them.
+
+        Whoever opened a message got it; the wait for the opening has not had it because one for the delivery has.
+        """
+        wanted = listener.condition["status"] if listener.source == "receipt" and listener.condition else self.body["event"]
+        return self if wanted == self.body["event"] else replace(self, id=f"{self.id}:{wanted}")
+
 
 @dataclass(frozen=True, slots=True)
 class Met:
@@ -69,15 +77,20 @@ class Matcher:
         """A matcher with all listeners that these facts could meet."""
         known = list(facts)
         listeners = await waiting_for(session, [fact.trigger for fact in known])
-        waiting = {each.enrolment_id for found in listeners.values() for each in found if each.kind == "wait"}
-        if not waiting:
+        waits = [
+            (each.enrolment_id, fact.as_met(each).id)
+            for fact in known
+            for each in listeners.get(fact.trigger, ())
+            if each.kind == "wait"
+        ]
+        if not waits:
             return cls(listeners)
         rows = await session.execute(
             text(
                 "SELECT enrolment_id, event_id FROM match WHERE enrolment_id = ANY(:ids) AND event_id = ANY(:events) "
                 "AND kind = 'wait'"
             ),
-            {"ids": list(waiting), "events": [fact.id for fact in known]},
+            {"ids": list({each for each, _ in waits}), "events": list({event for _, event in waits})},
         )
         return cls(listeners, frozenset((row.enrolment_id, row.event_id) for row in rows.all()))
 
@@ -86,8 +99,9 @@ class Matcher:
         for listener in listeners:
             self.listeners.setdefault((listener.profile_id, listener.source, listener.name), []).append(listener)
 
-    def offer(self, fact: Fact) -> None:
-        for listener in self.listeners.get(fact.trigger, ()):
+    def offer(self, happened: Fact) -> None:
+        for listener in self.listeners.get(happened.trigger, ()):
+            fact = happened.as_met(listener)
             slot = (listener.enrolment_id, listener.kind, listener.step, listener.visit)
             if listener.enrolment_id in self._over or slot in self._taken or not listener.met_by(fact.body, fact.at):
                 continue

@@ -85,3 +85,36 @@ async def test_in_a_loop_an_earlier_message_is_no_answer_to_this_rounds(service:
     await service.perform(enrolment_id, "answer", visit=2)
     assert await happens(1) == 0
     assert await happens(2) == 1
+
+
+@pytest.mark.parametrize("found_by", ["feed", "look back"])
+async def test_an_outcome_that_told_of_a_lower_one_is_not_lost_to_the_wait_for_itself(service: Service, found_by: str) -> None:
+    """The provider says that the message was opened, and that it was delivered later or never: whoever opened it, opened it."""
+    service.neighbours.templates = [{"key": "question"}]
+    ask = {"id": "ask", "type": "send", "template": "question", "channels": ["email"]}
+    waits = [
+        {"id": step, "type": "wait_for", "paths": [{"id": "p", "message": "ask", "status": status}], "timeout": {"after": "P1D"}}
+        for step, status in (("first", "delivered"), ("second", "opened"), ("third", "opened"))
+    ]
+    await service.publish(steps=[ask, *waits])
+    profile_id, enrolment_id = await service.enter()
+    await service.perform(enrolment_id, "ask")
+    opened = Receipt(
+        id="r-opened",
+        message_id=uuid4(),
+        status=Status.OPENED,
+        channel=Channel.EMAIL,
+        attempt_number=1,
+        at=service.clock.now(),
+        enrolment=enrolment_id,
+        step="ask",
+    )
+    if found_by == "feed":
+        await service.perform(enrolment_id, "first")
+    service.neighbours.receipts[enrolment_id].append(opened)
+    told = []
+    if found_by == "feed":
+        told = await service.feed(service.item(profile_id, "message.receipt", opened.model_dump(mode="json")), route="channels")
+    found = [await service.perform(enrolment_id, step) for step in ("first", "second", "third")]
+    assert len(told) == (found_by == "feed")
+    assert [outcome.matched is not None for outcome in found if isinstance(outcome, Waiting)] == [True, True, False]
