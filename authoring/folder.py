@@ -84,11 +84,12 @@ def read_folder(paths: Sequence[Path]) -> Folder:
             # Some editors begin a file with a mark of its byte order.
             text = path.read_text("utf-8-sig")
             body = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+            twice = list(_twice(path, body))
         except (ValueError, OSError, RecursionError) as error:
             found.append(_unreadable(path, error))
             unread.append(Unread(path))
             continue
-        if twice := list(_twice(path, body)):
+        if twice:
             found += twice
             unread.append(Unread(path))
             continue
