@@ -24,6 +24,10 @@ def _wait_for(event: str, timeout: str) -> dict[str, Any]:
     return {"id": "order", "type": "wait_for", "paths": paths, "timeout": {"after": timeout}}
 
 
+def _ids(steps: list[dict[str, Any]]) -> set[str]:
+    return {each["id"] for step in steps for each in (step, *step.get("steps", ()))}
+
+
 PAUSE = {"id": "pause", "type": "wait", "for": "P3D", "if_past": "exit", "late_by": "P1D"}
 VERSIONS: list[list[dict[str, Any]]] = [
     [_send("first"), _wait_for("Ordered", "P2D"), _send("letter"), PAUSE, _send("last")],
@@ -42,6 +46,7 @@ class Play:
         self.runs = Runs(service)
         self.chance = random.Random(seed)
         self.people: list[UUID] = []
+        self.steps: set[str] = set()
 
     async def operation(self) -> None:
         happenings: list[tuple[int, Callable[[], Awaitable[object]]]] = [
@@ -87,9 +92,10 @@ class Play:
 
     async def publish_and_migrate(self) -> None:
         steps = self.chance.choice(VERSIONS)
+        before = self.steps
         await self.publish(steps, f"Version {self.chance.random()}")
-        there = {each["id"] for each in steps} | {each["id"] for step in steps for each in step.get("steps", ())}
-        mapping = {step: "last" for step in ("first", "intro", "letter", "pause", "again") if step not in there}
+        gone = before - _ids(steps) - {"order"}
+        mapping = dict.fromkeys(sorted(gone), "last")
         if self.chance.random() < 0.2:
             mapping["order"] = "exit"
         try:
@@ -116,6 +122,7 @@ class Play:
     async def publish(self, steps: list[dict[str, Any]], name: str) -> None:
         self.service.neighbours.templates = [{"key": "hello", "variables": {}}]
         await self.service.publish(steps=steps, name=name, exit_when=[{"event": "Cancelled"}])
+        self.steps = self.steps | _ids(steps)
 
     def _somebody(self) -> UUID | None:
         return self.chance.choice(list(self.runs.runs)) if self.runs.runs else None
