@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -31,6 +32,15 @@ async def repaired(system: Living, kind: str) -> None:
     await system.until(counted)
 
 
+async def listening(system: Living, enrolment: UUID) -> None:
+    """Stands at `w` and has looked back: from now on an event comes by a signal, not by that look."""
+
+    async def ready() -> bool:
+        return bool(await system.rows("SELECT 1 FROM listener WHERE enrolment_id = :id AND step = 'w' AND ready", id=enrolment))
+
+    await system.until(ready)
+
+
 def sends(system: Living) -> list[str]:
     return [request.key.partition(":")[2] for request in system.neighbours.sent]
 
@@ -55,6 +65,7 @@ async def test_a_start_that_was_lost_is_made_good(system: Living, monkeypatch: p
     async with system.worker():
         enrolment = await system.enrol("signup")
         assert await system.ended(enrolment) == "completed"
+        await repaired(system, "start")
     assert await system.repairs() == {"start": 1}
     assert sends(system) == ["hello:1"]
 
@@ -76,10 +87,11 @@ async def test_a_signal_that_was_lost_is_sent_again(system: Living, monkeypatch:
     await system.publish(HEAD | {"steps": [WAIT_FOR, LAST]})
     async with system.worker():
         enrolment = await system.enrol("signup")
-        await system.standing_at(enrolment, "w")
+        await listening(system, enrolment)
         lose_next(monkeypatch, "matched")
         await system.track((await system.rows("SELECT profile_id FROM enrolment"))[0][0], "Came")
         assert await system.ended(enrolment) == "completed"
+        await repaired(system, "signal")
     assert await system.repairs() == {"signal": 1}
     assert sends(system) == ["bye:1"]
 
@@ -93,6 +105,7 @@ async def test_a_wait_that_its_workflow_does_not_know_is_over_is_ended(system: L
         await system.change("UPDATE decision SET deadline = now()")
         await system.change("UPDATE place SET due = now()")
         assert await system.ended(enrolment) == "completed"
+        await repaired(system, "wake")
     assert await system.repairs() == {"wake": 1}
     assert sends(system) == ["bye:1"]
 
@@ -105,6 +118,7 @@ async def test_an_exit_whose_signal_was_lost_ends_the_enrolment(system: Living, 
         lose_next(monkeypatch, "interrupt")
         await system.track((await system.rows("SELECT profile_id FROM enrolment"))[0][0], "Gone")
         assert await system.ended(enrolment) == "exit: event 'Gone'"
+        await repaired(system, "end")
     assert await system.repairs() == {"end": 1}
     assert sends(system) == []
 
@@ -169,6 +183,7 @@ async def test_a_parent_hears_of_a_child_that_ended_unheard(system: Living) -> N
             "WHERE journey = 'child'"
         )
         assert await system.ended(enrolment) == "completed"
+        await repaired(system, "parent")
     assert (await system.repairs())["parent"] == 1
 
 
