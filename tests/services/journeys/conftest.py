@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
+from contracts.channels import Channel, Receipt, Status
 from contracts.feed import FeedItem
 from contracts.journeys import FinishItem, StepItem
 from contracts.profiles import EVENT_TRACKED, TrackedEvent
@@ -23,17 +24,14 @@ from services.journeys.lifecycle.changes import Lifecycle
 from services.journeys.lifecycle.versions import Versions
 from services.journeys.outgoing import Outgoing
 from services.journeys.routing import ProfileRoute, ReceiptRoute, SegmentRoute
-from services.journeys.steps.cases import FactFinder
-from services.journeys.steps.deciding import Decider
 from services.journeys.steps.performing import Steps
 from services.journeys.steps.requests import Secrets
-from services.journeys.steps.results import Results
-from services.journeys.waits.deciding import WaitDecider
 from services.journeys.waits.first_look import FirstLook
 from services.journeys.waits.looking import Looker
 from services.journeys.waits.looking_back import CriteriaLookBack
 from tests.services.journeys.neighbours import Neighbours
 from tests.services.journeys.town import Town, town_of
+from tests.services.journeys.wiring import steps_of
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
@@ -124,6 +122,28 @@ class Service:
         self.neighbours.track(profile_id, event)
         return await self.feed(self.item(profile_id, EVENT_TRACKED, event.model_dump(mode="json")))
 
+    def receipt(
+        self, enrolment_id: UUID, status: Status, *, step: str = "ask", visit: int = 1, text: str | None = None
+    ) -> Receipt:
+        """What has just become of a message of this step."""
+        return Receipt(
+            id=f"r{visit}-{status.value}",
+            message_id=uuid4(),
+            status=status,
+            channel=Channel.SMS,
+            attempt_number=1,
+            at=self.clock.now(),
+            enrolment=enrolment_id,
+            journey="signup",
+            step=step,
+            visit=visit,
+            text=text,
+        )
+
+    async def receive(self, profile_id: UUID, receipt: Receipt) -> list[Outgoing]:
+        """A receipt as the feed of channels brings it."""
+        return await self.feed(self.item(profile_id, "message.receipt", receipt.model_dump(mode="json")), route="channels")
+
     def looker(self, clock: Clock | None = None) -> Looker:
         """What looks at conditions and dates."""
         world = self.neighbours.world()
@@ -178,33 +198,9 @@ async def service(migrated_database: Callable[[str], str]) -> AsyncIterator[Serv
     secrets = Secrets.parse(SecretStr('{"CRM_KEY": "hush-hush", "LOGIN": "me:pw"}'))
     neighbours, clock, versions = Neighbours(), SetClock(), Versions(database, secrets=frozenset(secrets.values))
     world = neighbours.world()
-    decider = Decider(
-        world=world,
-        versions=versions,
-        results=Results(database),
-        clock=clock,
-        workspace_zone="Europe/Berlin",
-        secrets=secrets,
-    )
     told: list[Outgoing] = []
-    lifecycle = Lifecycle(
-        database=database,
-        versions=versions,
-        world=world,
-        waits=WaitDecider(finder=FactFinder(world, "Europe/Berlin", Results(database)), clock=clock),
-        clock=clock,
-        workspace_zone="Europe/Berlin",
-        deliver=told.extend,
-        per_second=1_000_000,
-    )
-    steps = Steps(
-        database=database,
-        versions=versions,
-        decider=decider,
-        mover=lifecycle.mover,
-        world=world,
-        clock=clock,
-        deliver=told.extend,
+    steps, lifecycle = steps_of(
+        database=database, versions=versions, world=world, clock=clock, zone="Europe/Berlin", secrets=secrets, deliver=told.extend
     )
     asker = Asker(world, "Europe/Berlin")
     enroller = Enroller(database=database, versions=versions, world=world, asker=asker, clock=clock, deliver=told.extend)

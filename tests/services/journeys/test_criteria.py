@@ -3,7 +3,7 @@
 from datetime import timedelta
 from uuid import uuid4
 
-from contracts.channels import Channel, Receipt, Status
+from contracts.channels import Status
 from contracts.journeys import FinishItem
 from journeys.outcome import Ended
 from tests.services.journeys.conftest import Service
@@ -78,17 +78,7 @@ async def test_after_a_merge_other_feeds_still_reach_the_person_by_the_old_id(se
     await service.perform(enrolment_id, "answer")
     survivor = uuid4()
     await service.feed(service.item(survivor, "profiles.merged", {"merged": str(old), "traits": {}, "version": 2}))
-    receipt = Receipt(
-        id="r",
-        message_id=uuid4(),
-        status=Status.REPLIED,
-        channel=Channel.SMS,
-        attempt_number=1,
-        at=service.clock.now(),
-        enrolment=enrolment_id,
-        step="ask",
-    )
-    assert len(await service.feed(service.item(old, "message.receipt", receipt.model_dump(mode="json")), route="channels")) == 1
+    assert len(await service.receive(old, service.receipt(enrolment_id, Status.REPLIED))) == 1
     change = {"segment": "puppies", "at": service.clock.now().isoformat(), "number": 1, "traits": {}}
     assert len(await service.feed(service.item(old, "segment.entered", change), route="segments")) == 1
     assert await service.feed(service.item(survivor, "segment.entered", change), route="segments") == []

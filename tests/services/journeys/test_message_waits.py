@@ -1,10 +1,8 @@
 """Waits for what becomes of a message."""
 
-from uuid import uuid4
-
 import pytest
 
-from contracts.channels import Channel, Receipt, Status
+from contracts.channels import Status
 from journeys.outcome import Waiting
 from tests.services.journeys.conftest import Service
 
@@ -25,25 +23,8 @@ async def test_a_reply_meets_a_wait_for_it_and_brings_its_text(service: Service)
     profile_id, enrolment_id = await service.enter()
     await service.perform(enrolment_id, "ask")
     await service.perform(enrolment_id, "answer")
-
-    def receipt(status: Status, text: str | None = None) -> Receipt:
-        return Receipt(
-            id=f"r-{status.value}",
-            message_id=uuid4(),
-            status=status,
-            channel=Channel.WHATSAPP,
-            attempt_number=1,
-            at=service.clock.now(),
-            enrolment=enrolment_id,
-            journey="signup",
-            step="ask",
-            text=text,
-        )
-
-    delivered = service.item(profile_id, "message.receipt", receipt(Status.DELIVERED).model_dump(mode="json"))
-    replied = service.item(profile_id, "message.receipt", receipt(Status.REPLIED, "the train").model_dump(mode="json"))
-    assert await service.feed(delivered, route="channels") == []
-    (signal,) = await service.feed(replied, route="channels")
+    assert await service.receive(profile_id, service.receipt(enrolment_id, Status.DELIVERED)) == []
+    (signal,) = await service.receive(profile_id, service.receipt(enrolment_id, Status.REPLIED, text="the train"))
     await service.perform(enrolment_id, "note", event_id=signal.payload["event_id"])
     assert [update.set for update in service.neighbours.updates] == [{"reason": "the train"}]
 
@@ -57,27 +38,14 @@ async def test_in_a_loop_an_earlier_message_is_no_answer_to_this_rounds(service:
     await service.publish(steps=[{"id": "round", "type": "repeat", "until": {"event": "Order"}, "steps": [ask, answer]}])
     profile_id, enrolment_id = await service.enter()
 
-    def receipt(visit: int) -> Receipt:
-        return Receipt(
-            id=f"r{visit}",
-            message_id=uuid4(),
-            status=Status.DELIVERED,
-            channel=Channel.SMS,
-            attempt_number=1,
-            at=service.clock.now(),
-            enrolment=enrolment_id,
-            step="ask",
-            visit=visit,
-        )
-
     async def happens(visit: int) -> int:
+        receipt = service.receipt(enrolment_id, Status.DELIVERED, visit=visit)
         if found_by == "look back":
-            service.neighbours.receipts[enrolment_id].append(receipt(visit))
+            service.neighbours.receipts[enrolment_id].append(receipt)
             outcome = await service.perform(enrolment_id, "answer", visit=2)
             assert isinstance(outcome, Waiting)
             return int(outcome.matched is not None)
-        item = service.item(profile_id, "message.receipt", receipt(visit).model_dump(mode="json"))
-        return len(await service.feed(item, route="channels"))
+        return len(await service.receive(profile_id, receipt))
 
     await service.perform(enrolment_id, "ask", visit=1)
     await service.perform(enrolment_id, "answer", visit=1)
@@ -99,22 +67,11 @@ async def test_an_outcome_that_told_of_a_lower_one_is_not_lost_to_the_wait_for_i
     await service.publish(steps=[ask, *waits])
     profile_id, enrolment_id = await service.enter()
     await service.perform(enrolment_id, "ask")
-    opened = Receipt(
-        id="r-opened",
-        message_id=uuid4(),
-        status=Status.OPENED,
-        channel=Channel.EMAIL,
-        attempt_number=1,
-        at=service.clock.now(),
-        enrolment=enrolment_id,
-        step="ask",
-    )
+    opened = service.receipt(enrolment_id, Status.OPENED)
     if found_by == "feed":
         await service.perform(enrolment_id, "first")
     service.neighbours.receipts[enrolment_id].append(opened)
-    told = []
-    if found_by == "feed":
-        told = await service.feed(service.item(profile_id, "message.receipt", opened.model_dump(mode="json")), route="channels")
+    told = await service.receive(profile_id, opened) if found_by == "feed" else []
     found = [await service.perform(enrolment_id, step) for step in ("first", "second", "third")]
     assert len(told) == (found_by == "feed")
     assert [outcome.matched is not None for outcome in found if isinstance(outcome, Waiting)] == [True, True, False]

@@ -1,6 +1,7 @@
 """People who are moved, restarted or made late: their story stays right, and the policies are those of where they came from."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -34,6 +35,16 @@ async def _by_hand(service: Service, person: Person, here: str, there: str) -> N
     await person.moves()
 
 
+async def _too_late(service: Service, *steps: dict[str, Any]) -> Person:
+    """Somebody whose wait was over long ago as they came from it, in a pause."""
+    person = await enters(service, await publish(service, STRICT, *steps))
+    await person.asks("pause")
+    await change(service, "pause")
+    service.pass_time(timedelta(days=3))
+    assert isinstance(await person.asks("letter"), Deferred)
+    return person
+
+
 async def test_who_left_a_wait_by_hand_during_a_pause_is_not_too_late_by_it(service: Service) -> None:
     person = await enters(service, await publish(service, STRICT, LETTER))
     await person.asks("pause")
@@ -63,11 +74,7 @@ async def test_who_left_a_wait_by_a_mapping_during_a_pause_is_not_too_late_by_it
 
 
 async def test_whom_a_person_moved_from_where_a_pause_had_parked_them_goes_on_from_there(service: Service) -> None:
-    person = await enters(service, await publish(service, STRICT, LETTER, LAST))
-    await person.asks("pause")
-    await change(service, "pause")
-    service.pass_time(timedelta(days=3))
-    assert isinstance(await person.asks("letter"), Deferred)
+    person = await _too_late(service, LETTER, LAST)
     await _by_hand(service, person, "letter", "last")
     assert isinstance(await person.asks("last", 2), Deferred)
     service.pass_time(timedelta(days=1))
@@ -76,11 +83,7 @@ async def test_whom_a_person_moved_from_where_a_pause_had_parked_them_goes_on_fr
 
 
 async def test_whom_a_migration_moved_from_where_a_pause_had_parked_them_is_still_too_late(service: Service) -> None:
-    person = await enters(service, await publish(service, STRICT, LETTER))
-    await person.asks("pause")
-    await change(service, "pause")
-    service.pass_time(timedelta(days=3))
-    assert isinstance(await person.asks("letter"), Deferred)
+    person = await _too_late(service, LETTER)
     await publish(service, STRICT, LAST)
     await migrate(service, mapping={"letter": "last"})
     assert isinstance(await person.asks("letter", confirm=True), Deferred)

@@ -1,12 +1,12 @@
 """Deciding steps once."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
-from contracts.channels import Channel, Receipt, SendResult, Status
+from contracts.channels import SendResult, Status
 from contracts.journeys import StepItem
 from infra.errors import BadInput
 from journeys.moving import MOST_ROUNDS, MOST_WRITTEN
@@ -104,28 +104,14 @@ async def test_nobody_is_written_to_in_each_round_of_a_loop_that_goes_on_by_itse
     for visit in range(1, MOST_WRITTEN + 1):
         assert await service.perform(enrolment_id, "hello", visit=visit) == Done()
         service.pass_time(timedelta(seconds=pauses))
-        service.neighbours.receipts[enrolment_id].append(_delivered(enrolment_id, visit, service.clock.now()))
+        delivered = service.receipt(enrolment_id, Status.DELIVERED, step="hello", visit=visit)
+        service.neighbours.receipts[enrolment_id].append(delivered)
         if wait is ORDER:
             service.neighbours.track(profile_id, service.event("Order"))
         await service.perform(enrolment_id, "w", visit=visit)
     last = await service.perform(enrolment_id, "hello", visit=MOST_WRITTEN + 1)
     assert last == (Ended(reason="endless") if ends else Done())
     assert len(service.neighbours.sent) == MOST_WRITTEN + (not ends)
-
-
-def _delivered(enrolment_id: UUID, visit: int, at: datetime) -> Receipt:
-    return Receipt(
-        id=f"r{visit}",
-        message_id=uuid4(),
-        status=Status.DELIVERED,
-        channel=Channel.EMAIL,
-        attempt_number=1,
-        at=at,
-        enrolment=enrolment_id,
-        journey="signup",
-        step="hello",
-        visit=visit,
-    )
 
 
 async def test_a_message_that_was_put_off_meanwhile_turns_in_no_circle(service: Service) -> None:

@@ -19,22 +19,18 @@ from infra.db import Database
 from infra.feed.consumer import FeedConsumer
 from infra.http import ServiceClient
 from journeys.outcome import ServiceOutcome
-from services.journeys.lifecycle.changes import Lifecycle
 from services.journeys.lifecycle.versions import Versions
 from services.journeys.outgoing import Outgoing
 from services.journeys.routing import ProfileRoute, SegmentRoute
-from services.journeys.steps.cases import FactFinder
-from services.journeys.steps.deciding import Decider
 from services.journeys.steps.performing import Steps
 from services.journeys.steps.requests import Secrets
-from services.journeys.steps.results import Results
-from services.journeys.waits.deciding import WaitDecider
 from services.journeys.waits.looking import Looker
 from services.journeys.waits.watching import Watcher
 from services.journeys.world import World
 from services.profiles.app import create_app as create_profiles
 from services.segments.app import create_app as create_segments
 from tests.services.journeys.neighbours import Neighbours
+from tests.services.journeys.wiring import steps_of
 
 KEYS = KeyRing((ApiKey(name="all", sha256=hashed("all"), scopes=frozenset(Scope)),))
 
@@ -122,28 +118,14 @@ async def town_of(migrated_database: Callable[[str], str]) -> AsyncIterator[Town
         segments=client("segments", segments),
         channels=Neighbours().client("channels"),
     )
-    versions, results = Versions(database), Results(database)
-    waits = WaitDecider(finder=FactFinder(world, "UTC", results), clock=clock)
-    decider = Decider(
-        world=world, versions=versions, results=results, clock=clock, workspace_zone="UTC", secrets=Secrets.parse(SecretStr("{}"))
-    )
-    lifecycle = Lifecycle(
+    versions = Versions(database)
+    steps, _ = steps_of(
         database=database,
         versions=versions,
         world=world,
-        waits=waits,
         clock=clock,
-        workspace_zone="UTC",
-        deliver=told.extend,
-        per_second=1000,
-    )
-    steps = Steps(
-        database=database,
-        versions=versions,
-        decider=decider,
-        mover=lifecycle.mover,
-        world=world,
-        clock=clock,
+        zone="UTC",
+        secrets=Secrets.parse(SecretStr("{}")),
         deliver=told.extend,
     )
     looker = Looker(database=database, versions=versions, world=world, clock=clock, workspace_zone="UTC")
